@@ -1,0 +1,76 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import cors from '@fastify/cors';
+import helmet from '@fastify/helmet';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import Fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  LogController,
+  type RawServerDefault,
+} from 'fastify';
+import { registerDocsPage, registerOpenApi } from './http/plugins/docs.js';
+import { registerErrors } from './http/plugins/errors.js';
+import { registerInFlight } from './http/plugins/in-flight.js';
+import { acceptedRequestId, registerRequestObserver } from './http/plugins/observe-requests.js';
+import { registerValidation } from './http/plugins/validation.js';
+import { registerCatalogRoutes } from './http/routes/catalog.js';
+import { registerChatRoutes } from './http/routes/chat.js';
+import { registerHealthRoutes } from './http/routes/health.js';
+import { registerMetricsRoute, registerOpenApiRoute } from './http/routes/operation.js';
+import { registerRunRoutes } from './http/routes/runs.js';
+import { sharedCatalogSchemas } from './http/schemas/catalog.js';
+import { Problem } from './http/schemas/common.js';
+import { sharedEventSchemas } from './http/schemas/events.js';
+import { RunRecord } from './http/schemas/runs.js';
+import type { Services } from './services.js';
+
+export type App = FastifyInstance<
+  RawServerDefault,
+  IncomingMessage,
+  ServerResponse,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+/** Longer than the idle time of usual load balancers, so that they never meet a connection that we just closed. */
+const keepAliveTimeoutMs = 75_000;
+const bodyTimeoutMs = 120_000;
+
+/** The HTTP face of the services: plugins, then routes. Does not listen. */
+export async function createApp(services: Services): Promise<App> {
+  const { config, metrics } = services;
+  const app: App = Fastify({
+    loggerInstance: services.logger as FastifyBaseLogger,
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    requestIdHeader: false,
+    genReqId: (request) => acceptedRequestId(request.headers['x-request-id']) ?? randomUUID(),
+    bodyLimit: config.maxBodyBytes,
+    keepAliveTimeout: keepAliveTimeoutMs,
+    requestTimeout: bodyTimeoutMs,
+    forceCloseConnections: true,
+    routerOptions: { ignoreTrailingSlash: true },
+  }).withTypeProvider<TypeBoxTypeProvider>();
+
+  registerInFlight(app);
+  registerErrors(app, metrics);
+  registerValidation(app);
+  registerRequestObserver(app, metrics);
+  await app.register(helmet, { contentSecurityPolicy: false });
+  await app.register(cors, {
+    origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+    exposedHeaders: ['X-Request-Id', 'X-Run-Id', 'Retry-After'],
+  });
+  await registerOpenApi(app, config.version);
+  for (const schema of [Problem, ...sharedEventSchemas, RunRecord, ...sharedCatalogSchemas])
+    app.addSchema(schema);
+
+  registerChatRoutes(app, services);
+  registerRunRoutes(app, services);
+  registerCatalogRoutes(app, services);
+  registerHealthRoutes(app, services);
+  registerOpenApiRoute(app);
+  if (config.isMetricsEnabled) registerMetricsRoute(app, services);
+  if (config.isDocsEnabled) await registerDocsPage(app);
+  return app;
+}

@@ -1,0 +1,96 @@
+import type { ErrorType } from './errors.js';
+import type { ExitReason, FinishReason, Usage } from './message.js';
+
+export const phases = ['understand', 'plan', 'execute', 'evaluate'] as const;
+export type Phase = (typeof phases)[number];
+
+/** What a provider's stream consists of. It ends with exactly one `end`, or throws a Fault, or the abort reason. */
+export type LlmEvent =
+  | { type: 'text-delta'; text: string }
+  | { type: 'reasoning-delta'; text: string }
+  | { type: 'tool-call-start'; id: string; name: string }
+  | { type: 'tool-call-delta'; id: string; text: string }
+  | { type: 'tool-call-end'; id: string; name: string; argumentsText: string }
+  | { type: 'end'; finishReason: FinishReason; usage?: Usage };
+
+/** How one call to a model ended. */
+export const attemptOutcomes = ['ok', 'cancelled', 'error', 'timeout', 'rejected', 'unavailable'] as const;
+export type AttemptOutcome = (typeof attemptOutcomes)[number];
+
+export type Attempt = {
+  provider: string;
+  model: string;
+  outcome: AttemptOutcome;
+  usage: Usage;
+  /** US dollars; absent when the catalogue has no price */
+  costUsd?: number;
+  durationMs: number;
+  /** milliseconds from the call to its first token; absent when none came */
+  firstTokenMs?: number;
+  errorType?: ErrorType;
+};
+
+/** What the agent loop yields. */
+export type AgentEvent =
+  | { type: 'text-delta'; text: string }
+  | { type: 'reasoning-delta'; text: string }
+  | { type: 'tool-start'; id: string; name: string; arguments: unknown }
+  | { type: 'tool-progress'; id: string; name: string; progress?: number; total?: number; message: string }
+  | { type: 'tool-end'; id: string; name: string; result: string; isError: boolean; durationMs: number }
+  | { type: 'attempt-end'; attempt: Attempt };
+
+export type CheckResult = { name: string; passed: boolean; detail: string };
+export type EvaluationSummary = {
+  score: number;
+  passed: boolean;
+  checks: CheckResult[];
+  revisions: number;
+};
+
+/** How the answer of a run came about. */
+export type AnswerSummary = {
+  provider: string;
+  model: string;
+  finishReason: FinishReason;
+  exitReason: ExitReason;
+  evaluation: EvaluationSummary;
+};
+
+/** The end of a run that was answered. */
+export type RunSummary = AnswerSummary & {
+  usage: Usage;
+  /** US dollars; absent when the catalogue has no price */
+  costUsd?: number;
+  attempts: Attempt[];
+};
+
+/** What the four phases yield: the agent's events, each phase's result, and revisions of the answer. */
+export type PipelineEvent =
+  | AgentEvent
+  | { type: 'phase-end'; phase: Phase; content: string; result: Record<string, unknown>; durationMs: number }
+  | { type: 'revision-start'; revision: number; reason: string };
+
+/** What enters a run's log. Exactly one `run-complete` or `run-error`, then `run-done`. */
+export type RunEvent =
+  | { type: 'text-delta'; text: string; revision: number }
+  | Exclude<PipelineEvent, { type: 'text-delta' } | { type: 'attempt-end' }>
+  | {
+      type: 'run-complete';
+      runId: string;
+      requestId: string;
+      sessionId?: string;
+      summary: RunSummary;
+      /** seconds since the run was accepted */
+      durationSeconds: number;
+      /** seconds until the first token was logged; null when there was none */
+      timeToFirstTokenSeconds: number | null;
+    }
+  | {
+      type: 'run-error';
+      runId: string;
+      requestId: string;
+      errorType: ErrorType;
+      message: string;
+      retryable: boolean;
+    }
+  | { type: 'run-done' };

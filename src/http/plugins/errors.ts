@@ -1,0 +1,137 @@
+import { STATUS_CODES } from 'node:http';
+import type {
+  FastifyError,
+  FastifyInstance,
+  FastifyReply,
+  FastifyRequest,
+  FastifySchemaValidationError,
+} from 'fastify';
+import { type ErrorType, errorStatus, Fault, type FieldProblem, toFault } from '../../core/errors.js';
+import { describeError } from '../../observability/logger.js';
+import type { Metrics } from '../../observability/metrics.js';
+import type { Problem } from '../schemas/common.js';
+
+const maxProblems = 20;
+
+/** Every failure of a route becomes problem+json here, and only here. */
+export function registerErrors(app: FastifyInstance, metrics: Metrics): void {
+  app.setErrorHandler((error: FastifyError, request, reply) => sendFault(error, request, reply, metrics));
+  app.setNotFoundHandler((request, reply) => {
+    const fault = new Fault('not_found', `There is no route ${request.method} ${pathOf(request.url)}.`);
+    return sendFault(fault, request, reply, metrics);
+  });
+}
+
+function sendFault(error: unknown, request: FastifyRequest, reply: FastifyReply, metrics: Metrics) {
+  const fault = fromFastify(error) ?? toFault(error);
+  metrics.errors.inc({ type: fault.type });
+  if (fault.type === 'internal_error') {
+    request.log.error({ error: describeError(fault.cause) }, 'request failed');
+  }
+  if (fault.retryAfterMs !== undefined || fault.status === 503) {
+    reply.header('retry-after', Math.max(1, Math.ceil((fault.retryAfterMs ?? 1000) / 1000)));
+  }
+  return reply
+    .code(fault.status)
+    .type('application/problem+json')
+    .send(JSON.stringify(toProblem(fault, String(request.id))));
+}
+
+export function toProblem(fault: Fault, requestId: string): Problem {
+  return {
+    type: `urn:paf:error:${fault.type}`,
+    title: STATUS_CODES[fault.status] ?? 'Client Closed Request',
+    status: fault.status,
+    detail: fault.message,
+    request_id: requestId,
+    ...(fault.problems ? { errors: fault.problems.slice(0, maxProblems) } : {}),
+  };
+}
+
+/** What Fastify itself refuses, as a Fault; undefined for anything else. */
+function fromFastify(error: unknown): Fault | undefined {
+  if (!(error instanceof Error) || error instanceof Fault) return undefined;
+  const { validation, validationContext, statusCode, code } = error as FastifyError;
+  if (validation)
+    return invalidRequest(validation.map((problem) => toFieldProblem(problem, validationContext)));
+  if (statusCode === undefined || statusCode >= 500) return undefined;
+  const type = typeOfStatus(statusCode);
+  const detail = detailOf[code] ?? (error instanceof SyntaxError ? detailOf.invalidJson : undefined);
+  return new Fault(type, detail ?? `${STATUS_CODES[statusCode] ?? 'Bad request'}.`);
+}
+
+const invalidJson = 'The body is not valid JSON.';
+const detailOf: Record<string, string> = {
+  invalidJson,
+  FST_ERR_CTP_INVALID_JSON_BODY: invalidJson,
+  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty; send a JSON object.',
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The Content-Type must be application/json.',
+  FST_ERR_CTP_BODY_TOO_LARGE: 'The body is too large.',
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The Content-Length does not match the body.',
+};
+
+function typeOfStatus(status: number): ErrorType {
+  const match = Object.entries(errorStatus).find(([, value]) => value === status);
+  return (match?.[0] as ErrorType | undefined) ?? 'invalid_request';
+}
+
+/** A 400 that lists every problem; its detail is the first one. */
+export function invalidRequest(problems: FieldProblem[]): Fault {
+  const unique = [
+    ...new Map(problems.map((problem) => [`${problem.path} ${problem.message}`, problem])).values(),
+  ];
+  const [first] = unique;
+  const more = unique.length > 1 ? ` (and ${unique.length - 1} more)` : '';
+  const detail = first ? `${first.path} ${first.message}${more}.` : 'The request is invalid.';
+  return new Fault('invalid_request', detail, { problems: unique });
+}
+
+function toFieldProblem(problem: FastifySchemaValidationError, context = 'body'): FieldProblem {
+  const { keyword, params, instancePath } = problem;
+  const parent = toFieldPath(instancePath);
+  const child = (name: unknown) => `${parent === '' ? '' : `${parent}.`}${String(name).slice(0, 100)}`;
+  if (keyword === 'required') return { path: child(params.missingProperty), message: 'is required' };
+  if (keyword === 'additionalProperties') {
+    return { path: child(params.additionalProperty), message: 'is not a known field' };
+  }
+  return { path: parent === '' ? context : parent, message: messageOf(problem) };
+}
+
+/** `/files/0/line_start` as `files[0].line_start`. */
+function toFieldPath(pointer: string): string {
+  return pointer
+    .split('/')
+    .slice(1)
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~').slice(0, 100))
+    .map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : index === 0 ? part : `.${part}`))
+    .join('');
+}
+
+function messageOf({ keyword, params, message }: FastifySchemaValidationError): string {
+  const limit = params.limit;
+  switch (keyword) {
+    case 'type':
+      return `must be ${article(String(params.type))}`;
+    case 'enum':
+      return `must be one of: ${(params.allowedValues as string[]).join(', ')}`;
+    case 'minLength':
+      return 'must not be empty';
+    case 'maxLength':
+      return `must have at most ${limit} characters`;
+    case 'maxItems':
+      return `must have at most ${limit} items`;
+    case 'minimum':
+      return `must be at least ${limit}`;
+    case 'maximum':
+      return `must be at most ${limit}`;
+    case 'exclusiveMinimum':
+      return `must be greater than ${limit}`;
+    case 'pattern':
+      return params.pattern === '\\S' ? 'must not be blank' : 'has characters that are not allowed';
+    default:
+      return message ?? 'is invalid';
+  }
+}
+
+const article = (type: string) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
+const pathOf = (url: string) => (url.split('?')[0] ?? '').slice(0, 200);

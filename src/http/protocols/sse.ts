@@ -1,0 +1,146 @@
+import { Readable } from 'node:stream';
+import type { RunEvent } from '../../core/events.js';
+import type { Run } from '../../runs/run.js';
+import type { LogEntry, LogReader } from '../../runs/run-log.js';
+import { toCompletePayload, toErrorPayload, toThinkingPayload } from './payloads.js';
+
+export const sseHeaders = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache, no-transform',
+  'x-accel-buffering': 'no',
+} as const;
+
+export type SseOptions = {
+  /** milliseconds of silence after which a comment is sent */
+  heartbeatMs: number;
+  onClose: (reason: 'ended' | 'left' | 'stalled') => void;
+};
+
+/** Frames are joined up to about this size before they are written. */
+const batchBytes = 16 * 1024;
+/** A reader that takes nothing for so many heartbeats is gone. */
+const maxStalledHeartbeats = 4;
+
+/** Tails a run's log from after `after` as server-sent events, and ends when the log does. */
+export function createSseStream(run: Run, after: number, options: SseOptions): Readable {
+  let isWanted = false;
+  let hasEnded = false;
+  let isStalled = false;
+  let lastWriteMs = performance.now();
+  let stalledHeartbeats = 0;
+
+  const reader: LogReader = run.log.open(after, {
+    onReadable: () => {
+      if (isWanted) pull();
+    },
+    onDropped: () => {
+      isStalled = true;
+      stream.destroy();
+    },
+  });
+  const detach = run.attach();
+
+  const stream = new Readable({
+    highWaterMark: batchBytes,
+    read() {
+      isWanted = true;
+      stalledHeartbeats = 0;
+      pull();
+    },
+    destroy(error, callback) {
+      clearTimeout(heartbeat);
+      reader.close();
+      detach();
+      options.onClose(hasEnded ? 'ended' : isStalled ? 'stalled' : 'left');
+      callback(error);
+    },
+  });
+
+  function write(frames: string): void {
+    lastWriteMs = performance.now();
+    isWanted = stream.push(frames);
+  }
+
+  function pull(): void {
+    const entries = reader.take(batchBytes);
+    if (entries.length === 0) return;
+    let frames = '';
+    for (const entry of entries) frames += frameOf(entry);
+    write(frames);
+    if (entries.at(-1)?.event.type === 'run-done') {
+      hasEnded = true;
+      stream.push(null);
+    }
+  }
+
+  function beat(): void {
+    const silentMs = performance.now() - lastWriteMs;
+    if (silentMs < options.heartbeatMs - 5) {
+      heartbeat = setTimeout(beat, options.heartbeatMs - silentMs);
+      return;
+    }
+    if (isWanted) {
+      write(': ping\n\n');
+    } else {
+      stalledHeartbeats += 1;
+      if (stalledHeartbeats >= maxStalledHeartbeats) {
+        isStalled = true;
+        stream.destroy();
+        return;
+      }
+    }
+    heartbeat = setTimeout(beat, options.heartbeatMs);
+  }
+
+  let heartbeat = setTimeout(beat, options.heartbeatMs);
+  stream.push(': connected\n\n');
+  return stream;
+}
+
+function frameOf(entry: LogEntry): string {
+  entry.frame ??= toFrame(entry);
+  return entry.frame;
+}
+
+function toFrame({ seq, at, event }: LogEntry): string {
+  if (event.type === 'text-delta') {
+    return `id: ${seq}\nevent: content\ndata: {"content":${JSON.stringify(event.text)},"revision":${event.revision},"timestamp":${at}}\n\n`;
+  }
+  if (event.type === 'run-done') return `id: ${seq}\nevent: done\ndata: [DONE]\n\n`;
+  const [name, payload] = toWire(event);
+  return `id: ${seq}\nevent: ${name}\ndata: ${JSON.stringify({ ...payload, timestamp: at })}\n\n`;
+}
+
+function toWire(event: Exclude<RunEvent, { type: 'text-delta' | 'run-done' }>): [string, object] {
+  switch (event.type) {
+    case 'phase-end':
+      return ['thinking', toThinkingPayload(event)];
+    case 'reasoning-delta':
+      return ['reasoning', { content: event.text }];
+    case 'tool-start':
+      return ['tool_call', { id: event.id, name: event.name, arguments: event.arguments }];
+    case 'tool-progress': {
+      const { type: _, ...progress } = event;
+      return ['tool_progress', progress];
+    }
+    case 'tool-end':
+      return [
+        'tool_result',
+        {
+          id: event.id,
+          name: event.name,
+          result: event.result,
+          is_error: event.isError,
+          duration_ms: Math.round(event.durationMs),
+        },
+      ];
+    case 'revision-start':
+      return ['revision', { revision: event.revision, reason: event.reason }];
+    case 'run-complete':
+      return ['complete', toCompletePayload(event)];
+    case 'run-error':
+      return ['error', toErrorPayload(event)];
+    default:
+      return event satisfies never;
+  }
+}

@@ -1,0 +1,114 @@
+import type { App } from '../../app.js';
+import type { Services } from '../../services.js';
+import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
+import { toHealthPayload } from './health.js';
+
+export function registerCatalogRoutes(app: App, services: Services): void {
+  const { catalog, health, providerNames, config, runs, tools } = services;
+  const common = { tags: ['catalogue'], security: [] };
+  const failure = problemResponses('internal_error');
+
+  app.get(
+    '/api/chat/models',
+    {
+      schema: {
+        ...common,
+        operationId: 'listModels',
+        summary: 'The models that can be named in a request',
+        response: { 200: jsonResponse('The models', ref('Models')), ...failure },
+      },
+    },
+    async () => {
+      const preferred = catalog.defaultModel();
+      const models = catalog.models().map((model) => ({
+        id: model.id,
+        name: model.name,
+        provider: model.provider,
+        available: health.isUsable(model.provider),
+        context_window: model.contextWindow,
+        max_output: model.maxOutput,
+        description: model.description,
+        is_preferred: model.id === preferred?.id && model.provider === preferred.provider,
+        accepts: { images: model.accepts.images, tools: model.accepts.tools },
+      }));
+      return {
+        models,
+        default: preferred?.id ?? null,
+        total_available: models.filter((model) => model.available).length,
+        preferred: preferred?.provider ?? null,
+      };
+    },
+  );
+
+  app.get(
+    '/api/chat/providers',
+    {
+      schema: {
+        ...common,
+        operationId: 'listProviders',
+        summary: 'The configured providers and how they are',
+        response: { 200: jsonResponse('The providers', ref('Providers')), ...failure },
+      },
+    },
+    async () => {
+      const status = health.status();
+      const providers = providerNames.map((name) => {
+        const models = catalog.models().flatMap((model) => (model.provider === name ? [model.id] : []));
+        const entry = {
+          name,
+          available: health.isUsable(name),
+          models,
+          health: toHealthPayload(status[name]),
+          model_count: models.length,
+        };
+        return [name, entry] as const;
+      });
+      return {
+        providers: Object.fromEntries(providers),
+        summary: {
+          total_providers: providerNames.length,
+          healthy_providers: Object.values(status).filter((one) => one.status === 'healthy').length,
+          total_models: catalog.models().length,
+        },
+      };
+    },
+  );
+
+  app.get(
+    '/api/chat/status',
+    {
+      schema: {
+        ...common,
+        operationId: 'getStatus',
+        summary: 'What the service can do, and its limits',
+        response: { 200: jsonResponse('The status', ref('Status')), ...failure },
+      },
+    },
+    async () => ({
+      service: 'paf-core-agent',
+      version: config.version,
+      status: services.readiness() === undefined ? 'ready' : 'not_ready',
+      upee_enabled: true,
+      streaming_enabled: true,
+      available_providers: providerNames.filter((name) => health.isUsable(name)),
+      provider_health: Object.fromEntries(
+        Object.entries(health.status()).map(([name, status]) => [name, toHealthPayload(status)]),
+      ),
+      features: {
+        tools: tools.list().map((tool) => tool.name),
+        docs: config.isDocsEnabled,
+        metrics: config.isMetricsEnabled,
+      },
+      limits: {
+        max_context_tokens: config.maxContextTokens ?? null,
+        max_concurrent_requests: config.maxConcurrentRequests,
+        request_timeout: config.requestTimeoutMs / 1000,
+        run_timeout: config.runTimeoutMs / 1000,
+        max_body_bytes: config.maxBodyBytes,
+        max_turns: config.maxTurns,
+        max_tool_calls: config.maxToolCalls,
+      },
+      active_runs: runs.activeCount,
+    }),
+  );
+}

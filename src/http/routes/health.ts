@@ -1,0 +1,82 @@
+import type { App } from '../../app.js';
+import type { ProviderStatus } from '../../llm/provider-health.js';
+import type { Services } from '../../services.js';
+import { jsonResponse, ref } from '../schemas/common.js';
+
+export function toHealthPayload(status: ProviderStatus | undefined) {
+  return {
+    status: status?.status ?? 'unknown',
+    ...(status?.reason === undefined ? {} : { reason: status.reason }),
+    latency_ms: status?.latencyMs ?? null,
+    error: status?.error ?? null,
+    last_check: status?.lastCheck ?? null,
+  };
+}
+
+export function registerHealthRoutes(app: App, services: Services): void {
+  const common = { tags: ['operation'], security: [] };
+  const now = () => Date.now() / 1000;
+
+  app.get(
+    '/api/health',
+    {
+      schema: {
+        ...common,
+        operationId: 'getHealth',
+        summary: 'How the service and each provider are',
+        response: {
+          200: jsonResponse('All or some providers work', ref('Health')),
+          503: jsonResponse('No provider works', ref('Health')),
+        },
+      },
+    },
+    async (_request, reply) => {
+      const services_ = Object.entries(services.health.status());
+      const working = services_.filter(([name]) => services.health.isUsable(name)).length;
+      const isAll = services_.every(([, { status }]) => status === 'healthy' || status === 'unknown');
+      const status = working === 0 ? 'unhealthy' : isAll ? 'healthy' : 'degraded';
+      return reply.code(status === 'unhealthy' ? 503 : 200).send({
+        status,
+        version: services.config.version,
+        timestamp: now(),
+        services: Object.fromEntries(services_.map(([name, value]) => [name, toHealthPayload(value)])),
+      });
+    },
+  );
+
+  app.get(
+    '/api/health/live',
+    {
+      schema: {
+        ...common,
+        operationId: 'getLiveness',
+        summary: 'Whether the process is alive',
+        response: { 200: jsonResponse('It is', ref('Live')) },
+      },
+    },
+    async () => ({ status: 'alive' as const, timestamp: now() }),
+  );
+
+  app.get(
+    '/api/health/ready',
+    {
+      schema: {
+        ...common,
+        operationId: 'getReadiness',
+        summary: 'Whether the service may take traffic',
+        response: {
+          200: jsonResponse('It may', ref('Ready')),
+          503: jsonResponse('It may not: starting, draining, or no provider works', ref('Ready')),
+        },
+      },
+    },
+    async (_request, reply) => {
+      const reason = services.readiness();
+      return reply.code(reason ? 503 : 200).send({
+        status: reason ? 'not_ready' : 'ready',
+        ...(reason ? { reason } : {}),
+        timestamp: now(),
+      });
+    },
+  );
+}

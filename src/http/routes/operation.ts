@@ -1,0 +1,49 @@
+import { Type } from 'typebox';
+import type { App } from '../../app.js';
+import type { Services } from '../../services.js';
+import { responseHeaders } from '../schemas/common.js';
+
+export function registerMetricsRoute(app: App, { metrics }: Services): void {
+  app.get(
+    '/metrics',
+    {
+      schema: {
+        operationId: 'getMetrics',
+        summary: 'Metrics in the Prometheus text format',
+        tags: ['operation'],
+        security: [],
+        response: {
+          200: {
+            description: 'The metrics',
+            headers: responseHeaders,
+            content: { 'text/plain': { schema: Type.String() } },
+          },
+        },
+      },
+    },
+    async (_request, reply) =>
+      reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
+  );
+}
+
+export function registerOpenApiRoute(app: App): void {
+  app.get(
+    '/openapi.json',
+    {
+      schema: {
+        operationId: 'getOpenApi',
+        summary: 'This description as OpenAPI 3.1',
+        tags: ['operation'],
+        security: [],
+        response: {
+          200: {
+            description: 'The description',
+            headers: responseHeaders,
+            content: { 'application/json': { schema: Type.Record(Type.String(), Type.Unknown()) } },
+          },
+        },
+      },
+    },
+    async () => ({ ...app.swagger() }),
+  );
+}

@@ -1,0 +1,120 @@
+import { Type } from 'typebox';
+import { ref } from './common.js';
+
+export const ModelsAnswer = Type.Object(
+  {
+    models: Type.Array(
+      Type.Object({
+        id: Type.String(),
+        name: Type.String(),
+        provider: Type.String(),
+        available: Type.Boolean({ description: 'Its provider is configured and not known to be down' }),
+        context_window: Type.Integer({ description: 'Tokens' }),
+        max_output: Type.Integer({ description: 'Tokens' }),
+        description: Type.String(),
+        is_preferred: Type.Boolean(),
+        accepts: Type.Object({ images: Type.Boolean(), tools: Type.Boolean() }),
+      }),
+    ),
+    default: Type.Union([Type.String(), Type.Null()]),
+    total_available: Type.Integer(),
+    preferred: Type.Union([Type.String(), Type.Null()], { description: 'The preferred provider' }),
+  },
+  { $id: 'Models' },
+);
+
+export const ProviderHealthSchema = Type.Object(
+  {
+    status: Type.Enum(['unknown', 'healthy', 'degraded', 'unhealthy']),
+    reason: Type.Optional(Type.Enum(['auth', 'unreachable', 'errors', 'rate_limited'])),
+    latency_ms: Type.Union([Type.Number(), Type.Null()]),
+    error: Type.Union([Type.String(), Type.Null()]),
+    last_check: Type.Union([Type.Number(), Type.Null()], { description: 'Epoch seconds' }),
+  },
+  { $id: 'ProviderHealth', description: 'From real calls seen lately, and from a cheap probe when idle' },
+);
+
+export const ProvidersAnswer = Type.Object(
+  {
+    providers: Type.Record(
+      Type.String(),
+      Type.Object({
+        name: Type.String(),
+        available: Type.Boolean(),
+        models: Type.Array(Type.String()),
+        health: ref('ProviderHealth'),
+        model_count: Type.Integer(),
+      }),
+    ),
+    summary: Type.Object({
+      total_providers: Type.Integer(),
+      healthy_providers: Type.Integer(),
+      total_models: Type.Integer(),
+    }),
+  },
+  { $id: 'Providers' },
+);
+
+export const StatusAnswer = Type.Object(
+  {
+    service: Type.String(),
+    version: Type.String(),
+    status: Type.Enum(['ready', 'not_ready']),
+    upee_enabled: Type.Boolean(),
+    streaming_enabled: Type.Boolean(),
+    available_providers: Type.Array(Type.String()),
+    provider_health: Type.Record(Type.String(), ref('ProviderHealth')),
+    features: Type.Object({
+      tools: Type.Array(Type.String()),
+      docs: Type.Boolean(),
+      metrics: Type.Boolean(),
+    }),
+    limits: Type.Object({
+      max_context_tokens: Type.Union([Type.Integer(), Type.Null()]),
+      max_concurrent_requests: Type.Integer(),
+      request_timeout: Type.Number({ description: 'Seconds' }),
+      run_timeout: Type.Number({ description: 'Seconds' }),
+      max_body_bytes: Type.Integer(),
+      max_turns: Type.Integer(),
+      max_tool_calls: Type.Integer(),
+    }),
+    active_runs: Type.Integer(),
+  },
+  { $id: 'Status' },
+);
+
+const EpochSeconds = Type.Number({ description: 'Epoch seconds' });
+
+export const HealthAnswer = Type.Object(
+  {
+    status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
+    version: Type.String(),
+    timestamp: EpochSeconds,
+    services: Type.Record(Type.String(), ref('ProviderHealth')),
+  },
+  { $id: 'Health' },
+);
+
+export const LiveAnswer = Type.Object(
+  { status: Type.Literal('alive'), timestamp: EpochSeconds },
+  { $id: 'Live' },
+);
+
+export const ReadyAnswer = Type.Object(
+  {
+    status: Type.Enum(['ready', 'not_ready']),
+    reason: Type.Optional(Type.Enum(['starting', 'draining', 'no_provider'])),
+    timestamp: EpochSeconds,
+  },
+  { $id: 'Ready' },
+);
+
+export const sharedCatalogSchemas = [
+  ModelsAnswer,
+  ProviderHealthSchema,
+  ProvidersAnswer,
+  StatusAnswer,
+  HealthAnswer,
+  LiveAnswer,
+  ReadyAnswer,
+];

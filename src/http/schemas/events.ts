@@ -1,0 +1,146 @@
+import { type TSchema, Type } from 'typebox';
+import { errorStatus } from '../../core/errors.js';
+import { attemptOutcomes, phases } from '../../core/events.js';
+import { exitReasons, finishReasons } from '../../core/message.js';
+import { ref } from './common.js';
+
+const Timestamp = Type.Number({ description: 'Epoch seconds' });
+
+export const Usage = Type.Object(
+  {
+    input_tokens: Type.Integer({ description: 'Includes cached tokens' }),
+    output_tokens: Type.Integer({ description: 'Includes reasoning tokens' }),
+    cached_tokens: Type.Integer(),
+    reasoning_tokens: Type.Integer(),
+    estimated: Type.Boolean({ description: 'Some part was counted here, not reported by the provider' }),
+  },
+  { $id: 'Usage' },
+);
+
+export const AttemptSchema = Type.Object(
+  { provider: Type.String(), model: Type.String(), outcome: Type.Enum([...attemptOutcomes]) },
+  { $id: 'Attempt', description: 'One call to a model' },
+);
+
+export const EvaluationSchema = Type.Object(
+  {
+    score: Type.Number({ minimum: 0, maximum: 1 }),
+    passed: Type.Boolean(),
+    checks: Type.Array(Type.Object({ name: Type.String(), passed: Type.Boolean(), detail: Type.String() })),
+    revisions: Type.Integer({ description: 'Times that the answer was replaced' }),
+  },
+  { $id: 'Evaluation', description: 'What the checks say of the answer' },
+);
+
+const thinking = {
+  phase: Type.Enum([...phases]),
+  content: Type.String(),
+  metadata: Type.Record(Type.String(), Type.Unknown(), { description: 'The typed result of the phase' }),
+};
+
+export const Thinking = Type.Object(thinking, { $id: 'Thinking' });
+
+const complete = {
+  run_id: Type.String(),
+  request_id: Type.String(),
+  session_id: Type.Optional(Type.String()),
+  model: Type.String(),
+  provider: Type.String(),
+  total_tokens: Type.Integer({ description: 'Input and output of all model calls' }),
+  usage: ref('Usage'),
+  cost_usd: Type.Optional(Type.Number({ description: 'US dollars; absent when the model has no price' })),
+  duration: Type.Number({ description: 'Seconds' }),
+  time_to_first_token: Type.Union([Type.Number(), Type.Null()], { description: 'Seconds' }),
+  finish_reason: Type.Enum([...finishReasons]),
+  exit_reason: Type.Enum([...exitReasons]),
+  evaluation: ref('Evaluation'),
+  attempts: Type.Array(ref('Attempt')),
+};
+
+export const ChatAnswer = Type.Object(
+  {
+    ...complete,
+    timestamp: Timestamp,
+    content: Type.String({ description: 'The whole answer' }),
+    thinking: Type.Optional(Type.Array(ref('Thinking'), { description: 'Only with show_thinking' })),
+  },
+  { $id: 'ChatAnswer' },
+);
+
+const event = (name: string, data: Record<string, TSchema>, description: string) =>
+  Type.Object(
+    {
+      id: Type.Integer({ minimum: 1 }),
+      event: Type.Literal(name),
+      data: Type.Object({ ...data, timestamp: Timestamp }),
+    },
+    { title: name, description },
+  );
+
+export const StreamEvent = Type.Union(
+  [
+    event('thinking', thinking, 'A phase ended. Only with show_thinking.'),
+    event('reasoning', { content: Type.String() }, "The model's own thinking. Only with show_thinking."),
+    event(
+      'content',
+      { content: Type.String(), revision: Type.Integer({ minimum: 0 }) },
+      'A piece of the answer.',
+    ),
+    event(
+      'tool_progress',
+      {
+        id: Type.String(),
+        name: Type.String(),
+        progress: Type.Optional(Type.Number()),
+        total: Type.Optional(Type.Number()),
+        message: Type.String(),
+      },
+      'A running tool reports.',
+    ),
+    event(
+      'tool_call',
+      { id: Type.String(), name: Type.String(), arguments: Type.Unknown() },
+      'The model asked for a tool.',
+    ),
+    event(
+      'tool_result',
+      {
+        id: Type.String(),
+        name: Type.String(),
+        result: Type.String(),
+        is_error: Type.Boolean(),
+        duration_ms: Type.Integer(),
+      },
+      'What the tool gave.',
+    ),
+    event(
+      'revision',
+      { revision: Type.Integer({ minimum: 1 }), reason: Type.String() },
+      'What was shown is replaced from here. Only with allow_revision.',
+    ),
+    event('complete', complete, 'The answer is complete. Exactly one `complete` or `error` comes.'),
+    event(
+      'error',
+      {
+        error: Type.String(),
+        error_type: Type.Enum(Object.keys(errorStatus)),
+        retryable: Type.Boolean(),
+        request_id: Type.String(),
+        run_id: Type.String(),
+      },
+      'The run failed. Exactly one `complete` or `error` comes.',
+    ),
+    Type.Object(
+      { id: Type.Integer({ minimum: 1 }), event: Type.Literal('done'), data: Type.Literal('[DONE]') },
+      { title: 'done', description: 'The last event.' },
+    ),
+  ],
+  {
+    $id: 'StreamEvent',
+    description:
+      'One server-sent event: `id` counts from 1 without gaps, `data` is one line of JSON (for `done` the text [DONE]). ' +
+      "A browser's EventSource hands an event named `error` to `onerror` as well; tell them apart by `event.data`.",
+  },
+);
+
+export const sharedEventSchemas = [Usage, AttemptSchema, EvaluationSchema, Thinking, ChatAnswer, StreamEvent];

@@ -1,0 +1,27 @@
+import type { FastifyReply } from 'fastify';
+import type { Run } from '../runs/run.js';
+import type { Services } from '../services.js';
+import { createSseStream, sseHeaders } from './protocols/sse.js';
+import { ref, responseHeaders, runIdHeader } from './schemas/common.js';
+
+/** The documented answer of every route that tails a run. */
+export const streamResponse = {
+  description: 'The events of the run, each as `schema` says',
+  headers: { ...responseHeaders, ...runIdHeader },
+  content: { 'text/event-stream': { schema: ref('StreamEvent') } },
+};
+
+/** Answers with the run's events after `after`, live until the run ends. */
+export function sendEvents(services: Services, reply: FastifyReply, run: Run, after: number): FastifyReply {
+  const { metrics, config, logger } = services;
+  metrics.streamReaders.inc();
+  const stream = createSseStream(run, after, {
+    heartbeatMs: config.heartbeatMs,
+    onClose(reason) {
+      metrics.streamReaders.dec();
+      if (reason === 'stalled') logger.warn({ run_id: run.id }, 'a reader stalled and was dropped');
+    },
+  });
+  if (reply.raw.destroyed) stream.destroy();
+  return reply.headers({ ...sseHeaders, 'x-run-id': run.id }).send(stream);
+}

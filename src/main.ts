@@ -1,0 +1,53 @@
+import type { Server } from 'node:http';
+import { createApp } from './app.js';
+import { ConfigError, loadConfigFromProcess } from './config.js';
+import { createLogger, describeError } from './observability/logger.js';
+import { createServices } from './services.js';
+
+async function main(): Promise<void> {
+  const { config, warnings } = loadConfigFromProcess();
+  const logger = createLogger(config.logLevel);
+  for (const warning of warnings) logger.warn(warning);
+  const services = createServices(config, logger);
+  const app = await createApp(services);
+
+  let isStopping = false;
+  const stop = async (signal: string) => {
+    if (isStopping) return;
+    isStopping = true;
+    logger.info({ signal, active_runs: services.runs.activeCount }, 'stopping');
+    await services.drain();
+    await app.close();
+    services.close();
+    logger.info('stopped');
+    process.exit(0);
+  };
+  process.on('SIGTERM', () => void stop('SIGTERM'));
+  process.on('SIGINT', () => void stop('SIGINT'));
+  process.on('unhandledRejection', (error) =>
+    logger.error({ error: describeError(error) }, 'unhandled rejection'),
+  );
+
+  await app.listen({ port: config.port, host: config.host });
+  await services.start();
+  logger.info(
+    { providers: services.providerNames },
+    `ready on http://localhost:${listeningPort(app.server.address())}`,
+  );
+}
+
+function listeningPort(address: ReturnType<Server['address']>): number | undefined {
+  return typeof address === 'object' ? address?.port : undefined;
+}
+
+main().catch((error: unknown) => {
+  const lines = error instanceof ConfigError ? error.problems : [startProblem(error)];
+  for (const line of lines) process.stderr.write(`${line}\n`);
+  process.exit(1);
+});
+
+function startProblem(error: unknown): string {
+  const { code, port } = error as { code?: string; port?: number };
+  if (code === 'EADDRINUSE') return `PORT ${port} is in use; set another one.`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

@@ -1,0 +1,18 @@
+import { countTokens } from '../llm/tokens.js';
+import type { ChatRequest } from './chat-request.js';
+import { type Reading, readMessage } from './understand.js';
+
+/** What was asked, and how much text it comes with. */
+export type Understanding = Reading & {
+  tokens: { message: number; history: number; files: number; total: number };
+};
+
+export function understandRequest(request: ChatRequest): Understanding {
+  const reading = readMessage(request.message);
+  const message = countTokens(request.message);
+  const history = sum(request.history.slice(-request.memoryLimit).map((item) => countTokens(item.content)));
+  const files = sum(request.files.map((file) => countTokens(file.text)));
+  return { ...reading, tokens: { message, history, files, total: message + history + files } };
+}
+
+const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);

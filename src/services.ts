@@ -1,0 +1,134 @@
+import type { Logger } from 'pino';
+import type { Config } from './config.js';
+import { type Catalog, createCatalog } from './llm/catalog.js';
+import { createDemoProvider, demoModel } from './llm/demo.js';
+import { createOpenAiProvider } from './llm/openai.js';
+import type { LlmProvider } from './llm/provider.js';
+import { createProviderHealth, type ProviderHealth } from './llm/provider-health.js';
+import { createRouter } from './llm/router.js';
+import { countTokens, warmTokenizer } from './llm/tokens.js';
+import { createLogger } from './observability/logger.js';
+import { createMetrics, type Metrics } from './observability/metrics.js';
+import { observeRuns } from './observability/observe-runs.js';
+import { findConstraints } from './pipeline/constraints/find.js';
+import type { PipelineDeps } from './pipeline/run-pipeline.js';
+import { createRuns, type Runs } from './runs/runs.js';
+import { createCalculatorTool } from './tools/builtin/calculator.js';
+import { createCurrentTimeTool } from './tools/builtin/current-time.js';
+import { createToolRegistry, type ToolRegistry } from './tools/registry.js';
+
+export type NotReady = 'starting' | 'draining' | 'no_provider';
+
+export type Services = {
+  config: Config;
+  logger: Logger;
+  metrics: Metrics;
+  catalog: Catalog;
+  health: ProviderHealth;
+  tools: ToolRegistry;
+  runs: Runs;
+  pipeline: PipelineDeps;
+  /** the configured providers, the preferred one first */
+  providerNames: string[];
+  /** why the service may not take traffic; undefined when it may */
+  readiness(): NotReady | undefined;
+  /** Looks at every provider once and warms up what the first request would wait for. */
+  start(): Promise<void>;
+  /** Refuses new runs, lets live ones finish within DRAIN_TIMEOUT, ends the rest. */
+  drain(): Promise<void>;
+  close(): void;
+};
+
+/** Builds everything that the service is made of. Opens no connection. */
+export function createServices(config: Config, logger = createLogger(config.logLevel)): Services {
+  const metrics = createMetrics();
+  const providers = createProviders(config);
+  const providerNames = namesInOrder(providers, config.preferredProvider);
+  const catalog = createConfiguredCatalog(config, providerNames);
+  const health = createProviderHealth({
+    providers,
+    onModels: (provider, models) => catalog.addDiscovered(provider, models),
+  });
+  const router = createRouter({
+    providers,
+    requestTimeoutMs: config.requestTimeoutMs,
+    onCall: (provider, outcome) => health.recordCall(provider, outcome),
+  });
+  const tools = createToolRegistry([
+    createCurrentTimeTool({ timezone: config.timezone }),
+    createCalculatorTool(),
+  ]);
+  const runs = createRuns({
+    maxConcurrent: config.maxConcurrentRequests,
+    runTimeoutMs: config.runTimeoutMs,
+    logTtlMs: config.runLogTtlMs,
+    logBytes: config.runLogBytes,
+    logEvents: config.runLogEvents,
+    logTotalBytes: config.runLogTotalBytes,
+    readerLagBytes: config.readerLagBytes,
+    observer: observeRuns(metrics, logger),
+  });
+  let isStarted = false;
+
+  return {
+    config,
+    logger,
+    metrics,
+    catalog,
+    health,
+    tools,
+    runs,
+    providerNames,
+    pipeline: {
+      catalog,
+      router,
+      providers: providerNames,
+      isUsable: (provider) => health.isUsable(provider),
+      llmMaxTokens: config.llmMaxTokens,
+      maxRevisions: config.maxRevisions,
+      limits: {
+        maxTurns: config.maxTurns,
+        maxToolCalls: config.maxToolCalls,
+        toolTimeoutMs: config.toolTimeoutMs,
+      },
+    },
+    readiness() {
+      if (runs.isDraining) return 'draining';
+      if (!isStarted) return 'starting';
+      return providerNames.some((name) => health.isUsable(name)) ? undefined : 'no_provider';
+    },
+    async start() {
+      await Promise.all([health.start(), warmTokenizer()]);
+      isStarted = true;
+    },
+    drain: () => runs.drain(config.drainTimeoutMs),
+    close() {
+      health.stop();
+      runs.close();
+    },
+  };
+}
+
+function createProviders(config: Config): LlmProvider[] {
+  const providers: LlmProvider[] = config.providers.map(({ name, baseUrl, apiKey }) =>
+    createOpenAiProvider({ name, apiKey, baseUrl: baseUrl ?? 'https://api.openai.com/v1' }),
+  );
+  if (config.hasDemoModel) providers.push(createDemoProvider({ countTokens, findConstraints }));
+  return providers;
+}
+
+function namesInOrder(providers: LlmProvider[], preferred: string | undefined): string[] {
+  const names = providers.map((provider) => provider.name);
+  return preferred === undefined ? names : [preferred, ...names.filter((name) => name !== preferred)];
+}
+
+function createConfiguredCatalog(config: Config, providers: string[]): Catalog {
+  return createCatalog({
+    providers,
+    preferredProvider: config.preferredProvider,
+    llmModel: config.llmModel,
+    defaultModel: config.defaultModel,
+    maxContextTokens: config.maxContextTokens,
+    builtIn: config.hasDemoModel ? [demoModel] : [],
+  });
+}
