@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# Installs, builds and serves: ./scripts/start.sh, with the settings of .env.example in the environment or in .env.
+set -euo pipefail
+# shellcheck source-path=SCRIPTDIR source=install.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/install.sh"
+
+install_packages
+find_node
+build
+say 'Starting the service.'
+exec "$NODE" dist/main.js "$@"

@@ -1,0 +1,39 @@
+import { nearestOf } from '../core/nearest.js';
+import { type Setting, settings } from './settings.js';
+
+/** Names of a wider list that are no typing errors, although this version does not read them. */
+const reservedNames =
+  `ANTHROPIC_API_KEY ANTHROPIC_BASE_URL AWS_REGION MODELS_FILE MAX_RUN_TOKENS MAX_RUN_COST_USD
+  UPEE_PLANNER_MODEL UPEE_JUDGE_MODEL UPEE_JUDGE_SAMPLE CONTEXT_THRESHOLD MAX_FILE_BYTES
+  MCP_SERVERS MCP_TRANSPORT MCP_SERVER_URL MCP_SSL_VERIFY EVENT_LOG
+  MEMORY_BACKEND MEMORY_FILESYSTEM_PATH MAX_SESSIONS SESSION_CONFLICT REDIS_URL
+  WORKER_AGENT_ENDPOINTS WORKER_AGENT_ENDPOINT WORKER_TIMEOUT WORKER_TLS_CA_FILE WORKER_TLS_CERT_FILE
+  WORKER_TLS_KEY_FILE WORKER_TLS_SERVER_NAME WORKER_PLAINTEXT WORKER_PORT
+  AUTH_MODE ALLOW_ANONYMOUS AUTH_GRACE JWT_SECRET JWT_PUBLIC_KEY JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE
+  HMAC_KEYS RATE_LIMIT_RPM RATE_LIMIT_STREAMS_RPM TENANT_DAILY_TOKENS TENANT_DAILY_COST_USD METRICS_TOKEN
+  CAPTURE_CONTENT ENABLE_TRACING TRACING`.split(/\s+/);
+
+/** One line for each set variable whose name is almost a setting's. */
+export function nearMisses(env: NodeJS.ProcessEnv): string[] {
+  const known = Object.values<Setting>(settings).flatMap(namesOf);
+  const ignored = new Set([...known, ...reservedNames, ...reservedNames.map((each) => `${each}_FILE`)]);
+  const warnings: string[] = [];
+  for (const [name, value] of Object.entries(env)) {
+    if (!value || ignored.has(name) || !isLongEnough(name)) continue;
+    const nearest = nearestOf(known, name.toUpperCase());
+    if (nearest !== undefined) warnings.push(`${name} is not a setting; did you mean ${nearest}?`);
+  }
+  return warnings;
+}
+
+function namesOf(setting: Setting): string[] {
+  const names = [setting.env];
+  if (setting.alias !== undefined) names.push(setting.alias);
+  if (setting.kind.isSecret) names.push(`${setting.env}_FILE`);
+  return names;
+}
+
+/** Short plain words (PORTS, HOSTS, TERM) are too often somebody else's. */
+function isLongEnough(name: string): boolean {
+  return name.includes('_') || name.length >= 6;
+}

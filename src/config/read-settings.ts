@@ -1,0 +1,84 @@
+import { InvalidValue } from './kinds.js';
+import { type Setting, type SettingValues, settings } from './settings.js';
+
+export type Source = {
+  env: NodeJS.ProcessEnv;
+  readFile: (path: string) => string;
+  /** receives one line for each wrong setting; its value is then not to be used */
+  problems: string[];
+  warnings: string[];
+};
+
+/** Every setting's value: from its variable, its file, its alias or its default, in that order. */
+export function readSettings(source: Source): SettingValues {
+  const values = Object.entries<Setting>(settings).map(([key, setting]) => [
+    key,
+    readSetting(source, setting),
+  ]);
+  return Object.fromEntries(values) as SettingValues;
+}
+
+/** The trimmed text of a variable; empty is unset. */
+export function textOfVariable(env: NodeJS.ProcessEnv, name: string): string | undefined {
+  return env[name]?.trim() || undefined;
+}
+
+function readSetting(source: Source, setting: Setting): unknown {
+  const given = setting.kind.isSecret ? secretText(source, setting.env) : plainText(source, setting);
+  if (given === undefined) {
+    return setting.default === undefined ? undefined : setting.kind.parse(setting.default);
+  }
+  try {
+    return setting.kind.parse(given.text);
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    const shown = setting.kind.isSecret ? '' : shownValue(given.text);
+    source.problems.push(`${given.name} must ${error.message}${shown}`);
+    return undefined;
+  }
+}
+
+type Given = { name: string; text: string };
+
+function plainText({ env, warnings }: Source, { env: name, alias }: Setting): Given | undefined {
+  const text = textOfVariable(env, name);
+  const aliasText = alias === undefined ? undefined : textOfVariable(env, alias);
+  // Kubernetes sets SERVICE_PORT=tcp://… for every service that is called like the alias.
+  const older = aliasText?.startsWith('tcp://') ? undefined : aliasText;
+  if (text !== undefined && older !== undefined && text !== older) {
+    warnings.push(`${name} and ${alias} are both set; ${name} is used`);
+  }
+  if (text !== undefined) return { name, text };
+  return older === undefined || alias === undefined ? undefined : { name: alias, text: older };
+}
+
+function secretText({ env, readFile, problems }: Source, name: string): Given | undefined {
+  const text = textOfVariable(env, name);
+  const fileName = `${name}_FILE`;
+  const path = textOfVariable(env, fileName);
+  if (path === undefined) return text === undefined ? undefined : { name, text };
+  if (text !== undefined) {
+    problems.push(`${name} and ${fileName} are both set; keep one of them`);
+    return undefined;
+  }
+  const shownPath = isShowable(path) ? `: ${path}` : '';
+  try {
+    const content = readFile(path).trim();
+    if (content !== '') return { name: fileName, text: content };
+    problems.push(`${fileName} names an empty file${shownPath}`);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code;
+    problems.push(`${fileName} names a file that cannot be read${code ? ` (${code})` : ''}${shownPath}`);
+  }
+  return undefined;
+}
+
+/** The end of a problem's line: what the variable holds, unless that may be a secret. */
+export function shownValue(text: string): string {
+  return isShowable(text) ? ` (it is ${JSON.stringify(text)})` : '';
+}
+
+/** Not long, and nothing that looks like a key, a password in a URL or a query, put into the wrong variable. */
+function isShowable(text: string): boolean {
+  return text.length <= 120 && !/[@?]|^["']?(sk|pk|gsk|hf|xai)[-_]/i.test(text);
+}

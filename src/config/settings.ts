@@ -1,0 +1,242 @@
+import { efforts } from '../core/message.js';
+import {
+  baseUrl,
+  boolean,
+  host,
+  type Kind,
+  lowerCaseName,
+  name,
+  oneOf,
+  origins,
+  seconds,
+  secret,
+  timezone,
+  wholeNumber,
+} from './kinds.js';
+
+/** `default` is written as in the environment; without one the setting may be undefined. */
+export type Setting = {
+  env: string;
+  /** an older name that works too; `env` wins */
+  alias?: string;
+  kind: Kind<unknown>;
+  default?: string;
+  group: 'server' | 'models' | 'phases' | 'agent' | 'observability';
+  about: string;
+};
+
+const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
+/** Above this a body would not fit into one string of the runtime. */
+const largestBodyBytes = 500_000_000;
+const mostTokens = 100_000_000;
+
+/** Every setting: its name in Config, its variable, how it is read, its default and what it means. */
+export const settings = {
+  port: {
+    env: 'PORT',
+    alias: 'PAI_AGENT_PORT',
+    kind: wholeNumber(0, 65_535),
+    default: '8000',
+    group: 'server',
+    about: 'TCP port to listen on; 0 takes any free one. PAI_AGENT_PORT works too.',
+  },
+  host: {
+    env: 'HOST',
+    kind: host,
+    default: '0.0.0.0',
+    group: 'server',
+    about: 'Address to listen on; 127.0.0.1 accepts this machine only.',
+  },
+  isDebug: {
+    env: 'DEBUG',
+    kind: boolean,
+    default: 'false',
+    group: 'server',
+    about: 'Logs at level debug unless LOG_LEVEL says otherwise.',
+  },
+  logLevel: {
+    env: 'LOG_LEVEL',
+    kind: oneOf(logLevels),
+    default: 'info',
+    group: 'server',
+    about: `The least severe level that is logged: ${logLevels.join(', ')}.`,
+  },
+  corsOrigins: {
+    env: 'CORS_ORIGINS',
+    kind: origins,
+    default: '',
+    group: 'server',
+    about: 'Web origins whose pages may call the service, comma-separated, or * for all; none unless set.',
+  },
+  maxBodyBytes: {
+    env: 'MAX_BODY_BYTES',
+    kind: wholeNumber(1, largestBodyBytes, 'bytes'),
+    default: '33554432',
+    group: 'server',
+    about: 'The largest request body; more gets 413.',
+  },
+  maxConcurrentRequests: {
+    env: 'MAX_CONCURRENT_REQUESTS',
+    kind: wholeNumber(1, 1_000_000),
+    default: '150',
+    group: 'server',
+    about: 'Runs at once; the next one gets 503 with Retry-After.',
+  },
+  requestTimeoutMs: {
+    env: 'REQUEST_TIMEOUT',
+    kind: seconds(0.001),
+    default: '30',
+    group: 'server',
+    about: 'The longest silence of a model provider, before or between tokens.',
+  },
+  runTimeoutMs: {
+    env: 'RUN_TIMEOUT',
+    kind: seconds(0.001),
+    default: '600',
+    group: 'server',
+    about: 'The longest time that a whole run may take.',
+  },
+  drainTimeoutMs: {
+    env: 'DRAIN_TIMEOUT',
+    kind: seconds(0),
+    default: '30',
+    group: 'server',
+    about: 'How long running runs may go on after SIGTERM.',
+  },
+  runLogTtlMs: {
+    env: 'RUN_LOG_TTL',
+    kind: seconds(0),
+    default: '300',
+    group: 'server',
+    about: 'How long the events of a finished run can still be read.',
+  },
+  hasDemoModel: {
+    env: 'DEMO_MODEL',
+    kind: boolean,
+    group: 'models',
+    about: 'Offers the built-in demo model; unless set, only while no real provider is configured.',
+  },
+  openaiApiKey: {
+    env: 'OPENAI_API_KEY',
+    kind: secret,
+    group: 'models',
+    about: 'Key of the provider openai. OPENAI_API_KEY_FILE names a file that holds it instead.',
+  },
+  openaiBaseUrl: {
+    env: 'OPENAI_BASE_URL',
+    kind: baseUrl,
+    group: 'models',
+    about: 'Any server that speaks Chat Completions, as provider openai; unless set, OpenAI itself.',
+  },
+  vllmBaseUrl: {
+    env: 'VLLM_ENDPOINT',
+    kind: baseUrl,
+    group: 'models',
+    about: 'A vLLM server, as provider vllm; /v1 is added when the path is empty.',
+  },
+  ollamaBaseUrl: {
+    env: 'OLLAMA_BASE_URL',
+    kind: baseUrl,
+    group: 'models',
+    about: 'An Ollama server, as provider ollama; /v1 is added when the path is empty.',
+  },
+  isOllamaUsed: {
+    env: 'USE_OLLAMA',
+    kind: boolean,
+    group: 'models',
+    about:
+      'true: use Ollama at OLLAMA_BASE_URL or http://localhost:11434/v1. false: do not, whatever is set.',
+  },
+  preferredProvider: {
+    env: 'LLM_PROVIDER',
+    kind: lowerCaseName,
+    group: 'models',
+    about: 'The provider that is tried first: openai, vllm, ollama or demo. It must be configured.',
+  },
+  llmModel: {
+    env: 'LLM_MODEL',
+    kind: name,
+    group: 'models',
+    about: 'The model of the preferred provider; it may be outside the catalogue.',
+  },
+  defaultModel: {
+    env: 'DEFAULT_MODEL',
+    kind: name,
+    group: 'models',
+    about: 'The catalogue model of a request that names none.',
+  },
+  defaultEffort: {
+    env: 'DEFAULT_EFFORT',
+    kind: oneOf(efforts),
+    default: 'standard',
+    group: 'models',
+    about: `The effort of a request that names none: ${efforts.join(', ')}.`,
+  },
+  maxContextTokens: {
+    env: 'MAX_CONTEXT_TOKENS',
+    kind: wholeNumber(256, mostTokens, 'tokens'),
+    group: 'models',
+    about: "Lowers every model's context window; unless set, the model's own.",
+  },
+  llmMaxTokens: {
+    env: 'LLM_MAX_TOKENS',
+    kind: wholeNumber(1, mostTokens, 'tokens'),
+    group: 'models',
+    about: 'The most tokens of one answer; unless set, as planned for each request.',
+  },
+  maxRevisions: {
+    env: 'UPEE_MAX_REVISIONS',
+    kind: wholeNumber(0, 10),
+    default: '2',
+    group: 'phases',
+    about: 'How often an answer that fails its checks is rewritten.',
+  },
+  maxTurns: {
+    env: 'MAX_TURNS',
+    kind: wholeNumber(1, 1000),
+    default: '10',
+    group: 'agent',
+    about: 'Model calls of one run, tool results in between.',
+  },
+  maxToolCalls: {
+    env: 'MAX_TOOL_CALLS',
+    kind: wholeNumber(0, 10_000),
+    default: '50',
+    group: 'agent',
+    about: 'Tool calls of one run.',
+  },
+  toolTimeoutMs: {
+    env: 'TOOL_TIMEOUT',
+    kind: seconds(0.001),
+    default: '120',
+    group: 'agent',
+    about: 'The longest time that one tool call may take.',
+  },
+  timezone: {
+    env: 'TIMEZONE',
+    kind: timezone,
+    default: 'UTC',
+    group: 'agent',
+    about: 'The IANA time zone in which the model is told the time.',
+  },
+  isMetricsEnabled: {
+    env: 'ENABLE_METRICS',
+    kind: boolean,
+    default: 'true',
+    group: 'observability',
+    about: 'Serves Prometheus metrics at /metrics.',
+  },
+  isDocsEnabled: {
+    env: 'DOCS_ENABLED',
+    kind: boolean,
+    default: 'true',
+    group: 'observability',
+    about: 'Serves the API page at /docs and the document at /openapi.json.',
+  },
+} as const satisfies Record<string, Setting>;
+
+export type SettingValues = { -readonly [Key in keyof typeof settings]: ValueOf<(typeof settings)[Key]> };
+
+type ValueOf<S extends Setting> =
+  S['kind'] extends Kind<infer Value> ? (S extends { default: string } ? Value : Value | undefined) : never;

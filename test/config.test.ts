@@ -1,0 +1,533 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseEnv } from 'node:util';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import { type Setting, settings } from '../src/config/settings.ts';
+import { type Config, ConfigError, loadConfig, loadConfigFromProcess, readEnvFile } from '../src/config.ts';
+
+const load = (env: Record<string, string>, files: Record<string, string> = {}) =>
+  loadConfig(env, (path) => {
+    const text = files[path];
+    if (text === undefined) throw Object.assign(new Error(`no such file: ${path}`), { code: 'ENOENT' });
+    return text;
+  });
+
+const configOf = (env: Record<string, string>, files?: Record<string, string>) => load(env, files).config;
+
+function problemsOf(env: Record<string, string>, files?: Record<string, string>): string[] {
+  try {
+    load(env, files);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems;
+    throw error;
+  }
+  return [];
+}
+
+const packageJson = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+
+const defaults: Config = {
+  version: packageJson.version,
+  port: 8000,
+  host: '0.0.0.0',
+  isDebug: false,
+  logLevel: 'info',
+  corsOrigins: [],
+  maxBodyBytes: 33_554_432,
+  maxConcurrentRequests: 150,
+  requestTimeoutMs: 30_000,
+  runTimeoutMs: 600_000,
+  drainTimeoutMs: 30_000,
+  runLogTtlMs: 300_000,
+  providers: [],
+  hasDemoModel: true,
+  preferredProvider: undefined,
+  llmModel: undefined,
+  defaultModel: undefined,
+  defaultEffort: 'standard',
+  maxContextTokens: undefined,
+  llmMaxTokens: undefined,
+  maxRevisions: 2,
+  maxTurns: 10,
+  maxToolCalls: 50,
+  toolTimeoutMs: 120_000,
+  timezone: 'UTC',
+  isMetricsEnabled: true,
+  isDocsEnabled: true,
+  heartbeatMs: 15_000,
+  probeIntervalMs: 5_000,
+  readerLagBytes: 1_048_576,
+  runLogBytes: 8_388_608,
+  runLogEvents: 65_536,
+  runLogTotalBytes: 268_435_456,
+};
+
+const projectRoot = process.cwd();
+const temporary: string[] = [];
+
+function temporaryDirectory(): string {
+  const directory = mkdtempSync(join(tmpdir(), 'config-'));
+  temporary.push(directory);
+  return directory;
+}
+
+afterEach(() => {
+  process.chdir(projectRoot);
+  for (const directory of temporary.splice(0)) rmSync(directory, { recursive: true });
+  vi.unstubAllEnvs();
+});
+
+describe('values', () => {
+  test('an empty environment gives the defaults and no warning', () => {
+    expect(load({})).toEqual({ config: defaults, warnings: [] });
+  });
+
+  test('every setting is read from its variable', () => {
+    const env = {
+      PORT: '0',
+      HOST: '127.0.0.1',
+      DEBUG: 'true',
+      LOG_LEVEL: 'WARN',
+      CORS_ORIGINS: 'https://App.example.com/, http://localhost:3000,,*',
+      MAX_BODY_BYTES: '1000',
+      MAX_CONCURRENT_REQUESTS: '7',
+      REQUEST_TIMEOUT: '1.5',
+      RUN_TIMEOUT: '0.001',
+      DRAIN_TIMEOUT: '0',
+      RUN_LOG_TTL: '0.25',
+      DEMO_MODEL: 'true',
+      OPENAI_API_KEY: 'sk-one',
+      OPENAI_BASE_URL: 'https://llm.example.com/openai/v1',
+      VLLM_ENDPOINT: 'http://vllm:8000',
+      OLLAMA_BASE_URL: 'http://ollama:11434/',
+      LLM_PROVIDER: 'VLLM',
+      LLM_MODEL: 'org/model:7b',
+      DEFAULT_MODEL: 'gpt-5-mini',
+      DEFAULT_EFFORT: 'quick',
+      MAX_CONTEXT_TOKENS: '4096',
+      LLM_MAX_TOKENS: '100',
+      UPEE_MAX_REVISIONS: '0',
+      MAX_TURNS: '3',
+      MAX_TOOL_CALLS: '0',
+      TOOL_TIMEOUT: '5',
+      TIMEZONE: 'Europe/Rome',
+      ENABLE_METRICS: 'false',
+      DOCS_ENABLED: 'off',
+    };
+    expect(load(env)).toEqual({
+      config: {
+        ...defaults,
+        port: 0,
+        host: '127.0.0.1',
+        isDebug: true,
+        logLevel: 'warn',
+        corsOrigins: ['https://app.example.com', 'http://localhost:3000', '*'],
+        maxBodyBytes: 1000,
+        maxConcurrentRequests: 7,
+        requestTimeoutMs: 1500,
+        runTimeoutMs: 1,
+        drainTimeoutMs: 0,
+        runLogTtlMs: 250,
+        hasDemoModel: true,
+        providers: [
+          { name: 'openai', baseUrl: 'https://llm.example.com/openai/v1', apiKey: 'sk-one' },
+          { name: 'vllm', baseUrl: 'http://vllm:8000/v1', apiKey: undefined },
+          { name: 'ollama', baseUrl: 'http://ollama:11434/v1', apiKey: undefined },
+        ],
+        preferredProvider: 'vllm',
+        llmModel: 'org/model:7b',
+        defaultModel: 'gpt-5-mini',
+        defaultEffort: 'quick',
+        maxContextTokens: 4096,
+        llmMaxTokens: 100,
+        maxRevisions: 0,
+        maxTurns: 3,
+        maxToolCalls: 0,
+        toolTimeoutMs: 5000,
+        timezone: 'Europe/Rome',
+        isMetricsEnabled: false,
+        isDocsEnabled: false,
+      },
+      warnings: [],
+    });
+    expect(Object.keys(env).concat('USE_OLLAMA').sort()).toEqual(
+      Object.values<Setting>(settings)
+        .map((setting) => setting.env)
+        .sort(),
+    );
+  });
+
+  test('an empty or blank variable is unset', () => {
+    const blank = Object.fromEntries(Object.values<Setting>(settings).map(({ env }) => [env, '']));
+    expect(load(blank)).toEqual({ config: defaults, warnings: [] });
+    expect(configOf({ PORT: ' \t', OPENAI_API_KEY: '\n', OPENAI_API_KEY_FILE: ' ' })).toEqual(defaults);
+  });
+
+  test('white space around a value is dropped', () => {
+    expect(configOf({ PORT: ' 9000 ', TIMEZONE: 'Asia/Tokyo\n' })).toMatchObject({
+      port: 9000,
+      timezone: 'Asia/Tokyo',
+    });
+  });
+
+  test.each([
+    ['true', true],
+    ['1', true],
+    ['YES', true],
+    ['On', true],
+    ['false', false],
+    ['0', false],
+    ['No', false],
+    ['OFF', false],
+  ])('the boolean %s', (text, expected) => {
+    expect(configOf({ DEMO_MODEL: text }).hasDemoModel).toBe(expected);
+  });
+
+  test('PAI_AGENT_PORT works where PORT is not set', () => {
+    expect(load({ PAI_AGENT_PORT: '9001' })).toEqual({ config: { ...defaults, port: 9001 }, warnings: [] });
+    expect(load({ PORT: '9000', PAI_AGENT_PORT: '9000' }).warnings).toEqual([]);
+    expect(load({ PORT: '9000', PAI_AGENT_PORT: '9001' })).toEqual({
+      config: { ...defaults, port: 9000 },
+      warnings: ['PORT and PAI_AGENT_PORT are both set; PORT is used'],
+    });
+    expect(problemsOf({ PAI_AGENT_PORT: 'x' })).toEqual([
+      'PAI_AGENT_PORT must be a whole number from 0 to 65535 (it is "x")',
+    ]);
+  });
+
+  test('the PAI_AGENT_PORT that Kubernetes makes of a service is not ours', () => {
+    expect(load({ PAI_AGENT_PORT: 'tcp://10.0.0.7:8000' })).toEqual({ config: defaults, warnings: [] });
+  });
+
+  test.each([
+    [{ DEBUG: 'true' }, 'debug'],
+    [{ DEBUG: 'true', LOG_LEVEL: 'info' }, 'info'],
+    [{ DEBUG: 'true', LOG_LEVEL: '' }, 'debug'],
+    [{ DEBUG: 'false' }, 'info'],
+    [{ LOG_LEVEL: 'trace' }, 'trace'],
+  ])('%j logs at %s', (env, level) => {
+    expect(configOf(env).logLevel).toBe(level);
+  });
+
+  test.each(['0.0.0.0', '::', '::1', 'localhost', 'my-host.example.com'])('HOST %s', (host) => {
+    expect(configOf({ HOST: host }).host).toBe(host);
+  });
+
+  test('HOST may have the brackets of an IPv6 address', () => {
+    expect(configOf({ HOST: '[::1]' }).host).toBe('::1');
+  });
+});
+
+describe('providers', () => {
+  test.each([
+    [{ OPENAI_API_KEY: 'k' }, [{ name: 'openai', baseUrl: undefined, apiKey: 'k' }]],
+    [
+      { OPENAI_BASE_URL: 'http://localhost:1234' },
+      [{ name: 'openai', baseUrl: 'http://localhost:1234/v1', apiKey: undefined }],
+    ],
+    [
+      { VLLM_ENDPOINT: 'http://gpu:8000/v1/' },
+      [{ name: 'vllm', baseUrl: 'http://gpu:8000/v1', apiKey: undefined }],
+    ],
+    [{ USE_OLLAMA: 'true' }, [{ name: 'ollama', baseUrl: 'http://localhost:11434/v1', apiKey: undefined }]],
+    [
+      { USE_OLLAMA: 'true', OLLAMA_BASE_URL: 'http://o:1' },
+      [{ name: 'ollama', baseUrl: 'http://o:1/v1', apiKey: undefined }],
+    ],
+    [{ OLLAMA_BASE_URL: 'http://o:1' }, [{ name: 'ollama', baseUrl: 'http://o:1/v1', apiKey: undefined }]],
+  ])('%j', (env, providers) => {
+    expect(configOf(env)).toEqual({ ...defaults, providers, hasDemoModel: false });
+  });
+
+  test.each([{ USE_OLLAMA: 'false' }, { USE_OLLAMA: 'false', OLLAMA_BASE_URL: 'http://o:1' }])(
+    '%j is no provider',
+    (env) => {
+      expect(configOf(env)).toEqual(defaults);
+    },
+  );
+
+  test.each([
+    ['http://host', 'http://host/v1'],
+    ['http://host/', 'http://host/v1'],
+    ['http://host//', 'http://host/v1'],
+    ['HTTPS://Host:8443', 'https://host:8443/v1'],
+    ['http://host/api/v3/', 'http://host/api/v3'],
+    ['http://host/v1///', 'http://host/v1'],
+    ['http://[::1]:11434', 'http://[::1]:11434/v1'],
+    ['http://[2001:db8::1]/v1', 'http://[2001:db8::1]/v1'],
+  ])('the base URL %s is %s', (text, expected) => {
+    expect(configOf({ OPENAI_BASE_URL: text }).providers[0]?.baseUrl).toBe(expected);
+  });
+
+  test('the demo model is on without a provider, and where DEMO_MODEL says so', () => {
+    expect(configOf({}).hasDemoModel).toBe(true);
+    expect(configOf({ OPENAI_API_KEY: 'k' }).hasDemoModel).toBe(false);
+    expect(configOf({ OPENAI_API_KEY: 'k', DEMO_MODEL: 'true' }).hasDemoModel).toBe(true);
+    expect(load({ DEMO_MODEL: 'false' })).toEqual({
+      config: { ...defaults, hasDemoModel: false },
+      warnings: ['no model provider is configured and DEMO_MODEL is off: no chat can be answered'],
+    });
+  });
+
+  test('LLM_PROVIDER is one of the configured providers, or demo where it is on', () => {
+    expect(configOf({ LLM_PROVIDER: 'Ollama', USE_OLLAMA: '1' }).preferredProvider).toBe('ollama');
+    expect(configOf({ LLM_PROVIDER: 'demo' }).preferredProvider).toBe('demo');
+    expect(problemsOf({ LLM_PROVIDER: 'openai' })).toEqual([
+      'LLM_PROVIDER must be a configured provider; configured: demo (it is "openai")',
+    ]);
+    expect(problemsOf({ LLM_PROVIDER: 'demo', OPENAI_API_KEY: 'k', VLLM_ENDPOINT: 'http://v' })).toEqual([
+      'LLM_PROVIDER must be a configured provider; configured: openai, vllm (it is "demo")',
+    ]);
+    expect(problemsOf({ LLM_PROVIDER: 'openai', DEMO_MODEL: 'no' })).toEqual([
+      'LLM_PROVIDER must be a configured provider; configured: none (it is "openai")',
+    ]);
+  });
+
+  test('a wrong setting of a provider is not reported as a missing provider too', () => {
+    expect(problemsOf({ LLM_PROVIDER: 'openai', OPENAI_BASE_URL: 'nowhere' })).toEqual([
+      'OPENAI_BASE_URL must be a URL that starts with http:// or https:// (it is "nowhere")',
+    ]);
+  });
+});
+
+describe('problems', () => {
+  const wholeNumber = (from: number, to: number) => `a whole number from ${from} to ${to}`;
+  const port = wholeNumber(0, 65_535);
+  const duration = (from: number) => `a number of seconds from ${from} to 2147483`;
+
+  test.each([
+    ['PORT', 'abc', port],
+    ['PORT', '65536', port],
+    ['PORT', '-1', port],
+    ['PORT', '80.5', port],
+    ['PORT', '1e3', port],
+    ['PORT', '0x50', port],
+    ['HOST', 'http://localhost', 'a host name or an IP address, without a port'],
+    ['HOST', 'localhost:8000', 'a host name or an IP address, without a port'],
+    ['DEBUG', 'maybe', 'true or false'],
+    ['LOG_LEVEL', 'loud', 'one of fatal, error, warn, info, debug, trace, silent'],
+    ['MAX_BODY_BYTES', '0', wholeNumber(1, 500_000_000)],
+    ['MAX_CONCURRENT_REQUESTS', '0', wholeNumber(1, 1_000_000)],
+    ['REQUEST_TIMEOUT', '0', duration(0.001)],
+    ['REQUEST_TIMEOUT', '30s', duration(0.001)],
+    ['RUN_TIMEOUT', '2147484', duration(0.001)],
+    ['DRAIN_TIMEOUT', '-1', duration(0)],
+    ['RUN_LOG_TTL', 'Infinity', duration(0)],
+    ['DEFAULT_EFFORT', 'high', 'one of quick, standard, determined'],
+    ['MAX_CONTEXT_TOKENS', '255', wholeNumber(256, 100_000_000)],
+    ['LLM_MAX_TOKENS', '0', wholeNumber(1, 100_000_000)],
+    ['LLM_MODEL', 'two words', 'a name of at most 256 characters without spaces'],
+    ['UPEE_MAX_REVISIONS', '11', wholeNumber(0, 10)],
+    ['MAX_TURNS', '0', wholeNumber(1, 1000)],
+    ['MAX_TOOL_CALLS', '-1', wholeNumber(0, 10_000)],
+    ['TOOL_TIMEOUT', '', undefined],
+    ['TIMEZONE', 'Mars/Olympus', 'an IANA time zone such as Europe/Berlin'],
+    ['TIMEZONE', '+02:00', 'an IANA time zone such as Europe/Berlin'],
+    ['OPENAI_BASE_URL', 'localhost:1234/v1', 'a URL that starts with http:// or https://'],
+    ['VLLM_ENDPOINT', 'ftp://host', 'a URL that starts with http:// or https://'],
+    ['OLLAMA_BASE_URL', 'http://', 'a URL that starts with http:// or https://'],
+    ['OLLAMA_BASE_URL', 'http://host:99999', 'a URL that starts with http:// or https://'],
+  ])('%s=%s', (name, text, wanted) => {
+    expect(problemsOf({ [name]: text })).toEqual(
+      wanted === undefined ? [] : [`${name} must be ${wanted} (it is ${JSON.stringify(text)})`],
+    );
+  });
+
+  test.each(['app.example.com', 'https://*.example.com', 'https://a.example/path', 'ftp://a', 'https://a?b'])(
+    'the origin %s is refused',
+    (origin) => {
+      expect(problemsOf({ CORS_ORIGINS: `https://ok.example,${origin}` })).toHaveLength(1);
+    },
+  );
+
+  test('all of them are reported at once, one line each', () => {
+    expect(() =>
+      load({ PORT: 'abc', TIMEZONE: 'x', REQUEST_TIMEOUT: 'soon', LLM_PROVIDER: 'azure' }),
+    ).toThrow(
+      new ConfigError([
+        'PORT must be a whole number from 0 to 65535 (it is "abc")',
+        'REQUEST_TIMEOUT must be a number of seconds from 0.001 to 2147483 (it is "soon")',
+        'TIMEZONE must be an IANA time zone such as Europe/Berlin (it is "x")',
+        'LLM_PROVIDER must be a configured provider; configured: demo (it is "azure")',
+      ]),
+    );
+  });
+
+  test('a value with a line break stays on one line', () => {
+    expect(problemsOf({ PORT: 'a\nb' })).toEqual([
+      'PORT must be a whole number from 0 to 65535 (it is "a\\nb")',
+    ]);
+  });
+});
+
+describe('secrets', () => {
+  test('a key is trimmed at its ends', () => {
+    expect(configOf({ OPENAI_API_KEY: ' sk-one\r\n' }).providers[0]?.apiKey).toBe('sk-one');
+  });
+
+  test.each(['hush\nhush', 'hush hush', 'hush\u0000', 'hushé', 'hush\tx'])(
+    'the key %j is refused, unshown',
+    (key) => {
+      expect(problemsOf({ OPENAI_API_KEY: key })).toEqual([
+        'OPENAI_API_KEY must be one line of plain characters without spaces inside',
+      ]);
+    },
+  );
+
+  test('a quoted key is refused, unshown', () => {
+    expect(problemsOf({ OPENAI_API_KEY: '"hush"' })).toEqual([
+      'OPENAI_API_KEY must be given without quotes around it',
+    ]);
+  });
+
+  test.each([
+    ['http://me:hush@host', 'OPENAI_BASE_URL must not hold a user name or a password'],
+    ['http://hush@host/v1', 'OPENAI_BASE_URL must not hold a user name or a password'],
+    ['https://host/v1?key=hush', 'OPENAI_BASE_URL must not hold a query or a fragment (? or #)'],
+    ['me:hush@host', 'OPENAI_BASE_URL must be a URL that starts with http:// or https://'],
+    ['sk-hush', 'OPENAI_BASE_URL must be a URL that starts with http:// or https://'],
+  ])('what may be secret in the URL %s is not shown', (url, problem) => {
+    expect(problemsOf({ OPENAI_BASE_URL: url })).toEqual([problem]);
+  });
+
+  test('a key in a variable that is no secret is not shown', () => {
+    expect(problemsOf({ LLM_PROVIDER: 'sk-hush', PORT: 'sk-hush' }).join()).not.toContain('hush');
+  });
+
+  test('NAME_FILE reads a secret from a file', () => {
+    const files = { '/run/key': 'sk-file\r\n' };
+    expect(load({ OPENAI_API_KEY_FILE: '/run/key' }, files)).toEqual({
+      config: {
+        ...defaults,
+        providers: [{ name: 'openai', baseUrl: undefined, apiKey: 'sk-file' }],
+        hasDemoModel: false,
+      },
+      warnings: [],
+    });
+    expect(
+      configOf({ OPENAI_API_KEY_FILE: '/run/key', OPENAI_API_KEY: '' }, files).providers[0]?.apiKey,
+    ).toBe('sk-file');
+  });
+
+  test('what is wrong with such a file is a problem', () => {
+    const files = { '/run/key': 'sk-file', '/run/empty': '\n', '/run/bad': 'hush\nhush' };
+    const both = { OPENAI_API_KEY: 'sk-hush', OPENAI_API_KEY_FILE: '/run/key' };
+    expect(problemsOf(both, files)).toEqual([
+      'OPENAI_API_KEY and OPENAI_API_KEY_FILE are both set; keep one of them',
+    ]);
+    expect(problemsOf({ OPENAI_API_KEY_FILE: '/run/none' }, files)).toEqual([
+      'OPENAI_API_KEY_FILE names a file that cannot be read (ENOENT): /run/none',
+    ]);
+    expect(problemsOf({ OPENAI_API_KEY_FILE: '/run/empty' }, files)).toEqual([
+      'OPENAI_API_KEY_FILE names an empty file: /run/empty',
+    ]);
+    expect(problemsOf({ OPENAI_API_KEY_FILE: '/run/bad' }, files)).toEqual([
+      'OPENAI_API_KEY_FILE must be one line of plain characters without spaces inside',
+    ]);
+    expect(problemsOf({ OPENAI_API_KEY_FILE: 'sk-hush' }, files)).toEqual([
+      'OPENAI_API_KEY_FILE names a file that cannot be read (ENOENT)',
+    ]);
+  });
+
+  test('files are read from the disk by default', () => {
+    const path = join(temporaryDirectory(), 'key');
+    writeFileSync(path, 'sk-disk\n');
+    expect(loadConfig({ OPENAI_API_KEY_FILE: path }).config.providers[0]?.apiKey).toBe('sk-disk');
+  });
+
+  test('only secrets have a file', () => {
+    expect(load({ PORT_FILE: '/run/port' }, { '/run/port': '1' }).config.port).toBe(8000);
+  });
+});
+
+describe('near misses', () => {
+  test.each([
+    ['MAX_CONCURENT_REQUESTS', 'MAX_CONCURRENT_REQUESTS'],
+    ['MAX_TURN', 'MAX_TURNS'],
+    ['OPENAI_APIKEY', 'OPENAI_API_KEY'],
+    ['OPENAI_API_KEY_FIL', 'OPENAI_API_KEY_FILE'],
+    ['TIME_ZONE', 'TIMEZONE'],
+    ['LOGLEVEL', 'LOG_LEVEL'],
+    ['log_level', 'LOG_LEVEL'],
+    ['PAI_AGNET_PORT', 'PAI_AGENT_PORT'],
+    ['DEBUGS', 'DEBUG'],
+  ])('%s', (name, meant) => {
+    expect(load({ [name]: '1' }).warnings).toEqual([`${name} is not a setting; did you mean ${meant}?`]);
+  });
+
+  test('the names of other programs, other parts and unset variables are left alone', () => {
+    const names =
+      'HOME PATH PORTS HOSTS HOSTNAME LOGNAME USER SHELL TERM TZ LANG PWD OLDPWD SHLVL NODE_ENV NODE_OPTIONS CI ' +
+      'LS_COLORS LC_ALL XDG_RUNTIME_DIR SSH_AUTH_SOCK npm_config_cache npm_package_version http_proxy NO_PROXY ' +
+      'KUBERNETES_PORT KUBERNETES_SERVICE_HOST REDIS_PORT X_PORT MY_HOST VLLM_PORT OLLAMA_HOST AWS_REGION AWS_PROFILE ' +
+      'ANTHROPIC_API_KEY ANTHROPIC_BASE_URL REDIS_URL REDIS_URL_FILE MAX_SESSIONS MAX_RUN_TOKENS WORKER_TIMEOUT TRACING';
+    const env = Object.fromEntries(names.split(' ').map((name) => [name, '1']));
+    expect(load({ ...env, MAX_TURN: '' }).warnings).toEqual([]);
+  });
+});
+
+describe('.env', () => {
+  test('its variables are read', () => {
+    const path = join(temporaryDirectory(), '.env');
+    writeFileSync(path, '\uFEFFPORT=9000\r\n# a comment\r\nOPENAI_API_KEY="sk-one"\r\nHOST=::1 # here\r\n');
+    expect(readEnvFile(path)).toEqual({ PORT: '9000', OPENAI_API_KEY: 'sk-one', HOST: '::1' });
+  });
+
+  test('a missing file is no problem, an unreadable one is', () => {
+    const directory = temporaryDirectory();
+    expect(readEnvFile(join(directory, 'none'))).toEqual({});
+    mkdirSync(join(directory, '.env'));
+    expect(() => readEnvFile(join(directory, '.env'))).toThrow(
+      new ConfigError([`${join(directory, '.env')} cannot be read (EISDIR)`]),
+    );
+  });
+
+  test('the real environment wins over the file of the working directory', () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, '.env'), 'PORT=9000\nMAX_TURNS=3\n');
+    process.chdir(directory);
+    vi.stubEnv('MAX_TURNS', undefined);
+    vi.stubEnv('PORT', '9001');
+    const { config } = loadConfigFromProcess();
+    expect({ port: config.port, maxTurns: config.maxTurns }).toEqual({ port: 9001, maxTurns: 3 });
+  });
+});
+
+describe('.env.example', () => {
+  const path = fileURLToPath(new URL('../.env.example', import.meta.url));
+  const text = () => readFileSync(path, 'utf8');
+
+  test('is the table of settings; `vitest run test/config.test.ts -u` writes it anew', async () => {
+    await expect(exampleFile()).toMatchFileSnapshot(path);
+  });
+
+  test('names every setting of the config once, with its default', () => {
+    const assignments = text().matchAll(/^# ([A-Z_]+)=(.*)$/gm);
+    const named = [...assignments].map(([, name, value]) => [name, value]);
+    const expected = Object.values<Setting>(settings).map((setting) => [setting.env, setting.default ?? '']);
+    expect(named.sort()).toEqual(expected.sort());
+  });
+
+  test('gives the defaults as it is, and with every line uncommented', () => {
+    expect(load(parseEnv(text()) as Record<string, string>)).toEqual({ config: defaults, warnings: [] });
+    const uncommented = text().replace(/^# (?=[A-Z_]+=)/gm, '');
+    expect(load(parseEnv(uncommented) as Record<string, string>)).toEqual({ config: defaults, warnings: [] });
+  });
+});
+
+function exampleFile(): string {
+  const lines = [
+    '# Settings of the service, each with its default; an empty one is unset. Copy this file to .env and uncomment',
+    '# what you change: the real environment wins over it. Durations are seconds, decimals allowed.',
+  ];
+  let group = '';
+  for (const setting of Object.values<Setting>(settings)) {
+    if (setting.group !== group) lines.push('', `# --- ${setting.group}`);
+    group = setting.group;
+    const unit = setting.kind.unit === undefined ? '' : ` In ${setting.kind.unit}.`;
+    lines.push('', `# ${setting.about}${unit}`, `# ${setting.env}=${setting.default ?? ''}`);
+  }
+  return `${lines.join('\n')}\n`;
+}
