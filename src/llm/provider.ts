@@ -34,6 +34,8 @@ export type Model = {
   maxOutput: number;
   price?: { input: number; cachedInput?: number; output: number };
   accepts: { images: boolean; tools: boolean; jsonSchema: boolean; temperature: boolean; reasoning: boolean };
+  /** false: takes tools only with its reasoning off; absent: takes both */
+  reasoningWithTools?: boolean;
   /** seconds of silence allowed before the first token; absent: REQUEST_TIMEOUT */
   firstTokenTimeout?: number;
 };
