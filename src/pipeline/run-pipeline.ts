@@ -8,7 +8,7 @@ import type { Router } from '../llm/router.js';
 import type { ChatRequest } from './chat-request.js';
 import { type Evaluation, evaluateAnswer } from './evaluate.js';
 import { makePlan, type Plan, type PlanDeps } from './plan.js';
-import { joinSeam, overlapLength } from './seam.js';
+import { joinSeam } from './seam.js';
 import { type Understanding, understandRequest } from './understanding.js';
 
 export type PipelineDeps = PlanDeps & {
@@ -46,8 +46,8 @@ export async function* runPipeline(
   const agentRequest = toAgentRequest(plan, request, run);
   const pipeline = { deps, request, understanding, agentRequest, signal };
 
-  const result = yield* execute(pipeline, agentRequest.messages);
-  let draft = yield* judge(pipeline, result.text, result);
+  const { result, text } = yield* execute(pipeline, agentRequest.messages);
+  let draft = yield* judge(pipeline, text, result);
   draft = yield* continueDraft(pipeline, draft);
   let revisions = 0;
   if (request.mayRevise) ({ draft, revisions } = yield* reviseDraft(pipeline, draft));
@@ -88,20 +88,37 @@ async function* timed<T extends object>(
 async function* execute(
   pipeline: Pipeline,
   messages: Message[],
-  show: (stream: AsyncGenerator<AgentEvent, AgentResult>) => AsyncGenerator<AgentEvent, AgentResult> = (
-    stream,
-  ) => stream,
-): AsyncGenerator<PipelineEvent, AgentResult> {
+  show: Show = shown,
+): AsyncGenerator<PipelineEvent, { result: AgentResult; text: string }> {
   const startedMs = performance.now();
   const { deps, agentRequest, signal } = pipeline;
-  const result = yield* show(runAgent(deps.router, deps.limits, { ...agentRequest, messages }, signal));
+  const execution = yield* show(runAgent(deps.router, deps.limits, { ...agentRequest, messages }, signal));
   yield {
     type: 'phase-end',
     phase: 'execute',
-    ...describeExecution(result),
+    ...describeExecution(execution.result),
     durationMs: performance.now() - startedMs,
   };
-  return result;
+  return execution;
+}
+
+/** How much of an execution is streamed; returns its result with the text that belongs to the answer. */
+type Show = (
+  stream: AsyncGenerator<AgentEvent, AgentResult>,
+) => AsyncGenerator<AgentEvent, { result: AgentResult; text: string }>;
+
+async function* shown(stream: AsyncGenerator<AgentEvent, AgentResult>) {
+  const result = yield* stream;
+  return { result, text: result.text };
+}
+
+async function* withoutText(stream: AsyncGenerator<AgentEvent, AgentResult>) {
+  let step = await stream.next();
+  while (!step.done) {
+    if (step.value.type !== 'text-delta' && step.value.type !== 'reasoning-delta') yield step.value;
+    step = await stream.next();
+  }
+  return { result: step.value, text: step.value.text };
 }
 
 async function* judge(
@@ -135,8 +152,7 @@ async function* continueDraft(pipeline: Pipeline, first: Draft): AsyncGenerator<
       { role: 'assistant', content: [{ type: 'text', text: answer }] },
       { role: 'user', content: continueInstruction },
     ];
-    const result = yield* execute(pipeline, messages, (stream) => joinSeam(stream, answer));
-    const more = result.text.slice(overlapLength(answer, result.text));
+    const { result, text: more } = yield* execute(pipeline, messages, (stream) => joinSeam(stream, answer));
     const model = more === '' ? draft.result.model : result.model;
     draft = yield* judge(pipeline, answer + more, { ...result, model });
     if (more === '') break;
@@ -185,23 +201,14 @@ async function* tryRevision(
     messages.push({ role: 'assistant', content: [{ type: 'text', text: draft.answer }] });
   messages.push({ role: 'user', content: feedback });
   try {
-    const result = yield* execute(pipeline, messages, withoutText);
-    return yield* judge(pipeline, result.text, result);
+    const { result, text } = yield* execute(pipeline, messages, withoutText);
+    return yield* judge(pipeline, text, result);
   } catch (error) {
     const isOver = pipeline.signal.aborted && !(pipeline.signal.reason instanceof DeadlineReached);
     if (isOver || draft.answer === '') throw error;
     if (!(error instanceof Fault || error instanceof DeadlineReached)) throw error;
     return undefined;
   }
-}
-
-async function* withoutText<T>(stream: AsyncGenerator<AgentEvent, T>): AsyncGenerator<AgentEvent, T> {
-  let step = await stream.next();
-  while (!step.done) {
-    if (step.value.type !== 'text-delta' && step.value.type !== 'reasoning-delta') yield step.value;
-    step = await stream.next();
-  }
-  return step.value;
 }
 
 function toAgentRequest(plan: Plan, request: ChatRequest, run: PipelineRun): AgentRequest {

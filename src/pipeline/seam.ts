@@ -1,43 +1,23 @@
 import type { AgentEvent } from '../core/events.js';
+import { createSeam } from '../llm/seam.js';
 
-/** Characters at the start of a continuation that are compared with the end of what came before. */
-const window = 400;
-/** Shorter repeats are taken for chance. */
-const minOverlap = 10;
-
-/** The length of the longest start of `next` that `before` ends with. */
-export function overlapLength(before: string, next: string): number {
-  for (let length = Math.min(window, before.length, next.length); length >= minOverlap; length -= 1) {
-    if (before.endsWith(next.slice(0, length))) return length;
-  }
-  return 0;
-}
-
-/** Forwards a continuation without the part of its start that repeats the end of `before`. */
+/** Forwards a continuation without what it repeats of `before`. Returns its new text beside the stream's result. */
 export async function* joinSeam<T>(
   stream: AsyncGenerator<AgentEvent, T>,
   before: string,
-): AsyncGenerator<AgentEvent, T> {
-  let held: string | undefined = '';
+): AsyncGenerator<AgentEvent, { result: T; text: string }> {
+  const seam = createSeam(before);
+  let joined = '';
+  const toEvents = (text: string): AgentEvent[] => {
+    joined += text;
+    return text === '' ? [] : [{ type: 'text-delta', text }];
+  };
   let step = await stream.next();
   while (!step.done) {
-    const event = step.value;
-    if (held === undefined || event.type !== 'text-delta') {
-      yield event;
-    } else {
-      held += event.text;
-      if (held.length >= window) {
-        yield* rest(before, held);
-        held = undefined;
-      }
-    }
+    if (step.value.type === 'text-delta') yield* toEvents(seam.push(step.value.text));
+    else yield step.value;
     step = await stream.next();
   }
-  if (held !== undefined) yield* rest(before, held);
-  return step.value;
-}
-
-function* rest(before: string, held: string): Generator<AgentEvent> {
-  const text = held.slice(overlapLength(before, held));
-  if (text !== '') yield { type: 'text-delta', text };
+  yield* toEvents(seam.end());
+  return { result: step.value, text: joined };
 }

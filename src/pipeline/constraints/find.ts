@@ -1,0 +1,31 @@
+import type { Constraint } from './constraint.js';
+import { findChoices } from './find-choice.js';
+import { findEnds } from './find-ends.js';
+import { findFormat } from './find-format.js';
+import { findKeywords } from './find-keywords.js';
+import { findLength, findParagraphs } from './find-length.js';
+import { findRepeat } from './find-repeat.js';
+import { findStyle } from './find-style.js';
+import { type Prompt, readPrompt } from './prompt.js';
+
+const families: readonly ((prompt: Prompt) => Constraint[])[] = [
+  findLength,
+  findParagraphs,
+  findKeywords,
+  findFormat,
+  findChoices,
+  findStyle,
+  findEnds,
+  findRepeat,
+];
+
+/** Every verifiable demand that a message states, in the order of the rule families. */
+export function findConstraints(message: string): Constraint[] {
+  return constraintsOf(readPrompt(message));
+}
+
+/** The same for a message that was read already. */
+export function constraintsOf(prompt: Prompt): Constraint[] {
+  if (prompt.text.trim() === '') return [];
+  return families.flatMap((family) => family(prompt));
+}
