@@ -9,10 +9,12 @@ import Fastify, {
   LogController,
   type RawServerDefault,
 } from 'fastify';
+import { answerBrokenRequest } from './http/plugins/broken-requests.js';
 import { registerDocsPage, registerOpenApi } from './http/plugins/docs.js';
-import { registerErrors } from './http/plugins/errors.js';
+import { registerErrors, sendFault } from './http/plugins/errors.js';
 import { registerInFlight } from './http/plugins/in-flight.js';
-import { acceptedRequestId, registerRequestObserver } from './http/plugins/observe-requests.js';
+import { registerJsonBody } from './http/plugins/json-body.js';
+import { acceptedRequestId, ownHeaders, registerRequestObserver } from './http/plugins/observe-requests.js';
 import { registerValidation } from './http/plugins/validation.js';
 import { registerCatalogRoutes } from './http/routes/catalog.js';
 import { registerChatRoutes } from './http/routes/chat.js';
@@ -36,6 +38,8 @@ export type App = FastifyInstance<
 /** Longer than the idle time of usual load balancers, so that they never meet a connection that we just closed. */
 const keepAliveTimeoutMs = 75_000;
 const bodyTimeoutMs = 120_000;
+/** As long as a path can be: an id of any length is looked for, and not found. */
+const maxParamLength = 16 * 1024;
 
 /** The HTTP face of the services: plugins, then routes. Does not listen. */
 export async function createApp(services: Services): Promise<App> {
@@ -49,18 +53,27 @@ export async function createApp(services: Services): Promise<App> {
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: bodyTimeoutMs,
     forceCloseConnections: true,
-    routerOptions: { ignoreTrailingSlash: true },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength },
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, request, reply) => {
+      reply.headers(ownHeaders(request));
+      return sendFault(error, request, reply, metrics);
+    },
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   registerInFlight(app);
   registerErrors(app, metrics);
+  registerJsonBody(app);
   registerValidation(app);
   registerRequestObserver(app, metrics);
   await app.register(helmet, { contentSecurityPolicy: false });
-  await app.register(cors, {
-    origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
-    exposedHeaders: ['X-Request-Id', 'X-Run-Id', 'Retry-After'],
-  });
+  if (config.corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: config.corsOrigins.includes('*') ? '*' : config.corsOrigins,
+      exposedHeaders: ['X-Request-Id', 'X-Run-Id', 'Retry-After'],
+      strictPreflight: false,
+    });
+  }
   await registerOpenApi(app, config.version);
   for (const schema of [Problem, ...sharedEventSchemas, RunRecord, ...sharedCatalogSchemas])
     app.addSchema(schema);
@@ -69,8 +82,10 @@ export async function createApp(services: Services): Promise<App> {
   registerRunRoutes(app, services);
   registerCatalogRoutes(app, services);
   registerHealthRoutes(app, services);
-  registerOpenApiRoute(app);
   if (config.isMetricsEnabled) registerMetricsRoute(app, services);
-  if (config.isDocsEnabled) await registerDocsPage(app);
+  if (config.isDocsEnabled) {
+    registerOpenApiRoute(app);
+    await registerDocsPage(app);
+  }
   return app;
 }

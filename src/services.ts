@@ -48,6 +48,7 @@ export function createServices(config: Config, logger = createLogger(config.logL
   const health = createProviderHealth({
     providers,
     onModels: (provider, models) => catalog.addDiscovered(provider, models),
+    probeIntervalMs: config.probeIntervalMs,
   });
   const router = createRouter({
     providers,

@@ -1,5 +1,5 @@
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { FieldProblem } from '../core/errors.js';
+import { findSchemaProblem } from './check-json-schema.js';
 import { type ChatBody, maxInlineFileBytes, maxMessageBytes, maxMetadataBytes } from './schemas/chat.js';
 
 type File = NonNullable<ChatBody['files']>[number];
@@ -63,12 +63,8 @@ function checkResponseFormat(format: NonNullable<ChatBody['response_format']>): 
     return format.schema === undefined ? [] : [{ path, message: 'only goes with type json_schema' }];
   }
   if (format.schema === undefined) return [{ path, message: 'is required for type json_schema' }];
-  try {
-    new Ajv2020({ strict: false, validateFormats: false }).compile(format.schema);
-    return [];
-  } catch {
-    return [{ path, message: 'is not a valid JSON Schema' }];
-  }
+  const problem = findSchemaProblem(format.schema);
+  return problem === undefined ? [] : [{ path, message: problem }];
 }
 
 function isBase64(text: string): boolean {

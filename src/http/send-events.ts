@@ -14,6 +14,9 @@ export const streamResponse = {
 /** Answers with the run's events after `after`, live until the run ends. */
 export function sendEvents(services: Services, reply: FastifyReply, run: Run, after: number): FastifyReply {
   const { metrics, config, logger } = services;
+  reply.headers({ ...sseHeaders, 'x-run-id': run.id });
+  // HEAD reads nothing, so it must not count as a reader that keeps the run alive
+  if (reply.request.method === 'HEAD') return reply.send();
   metrics.streamReaders.inc();
   const stream = createSseStream(run, after, {
     heartbeatMs: config.heartbeatMs,
@@ -23,5 +26,5 @@ export function sendEvents(services: Services, reply: FastifyReply, run: Run, af
     },
   });
   if (reply.raw.destroyed) stream.destroy();
-  return reply.headers({ ...sseHeaders, 'x-run-id': run.id }).send(stream);
+  return reply.send(stream);
 }

@@ -23,7 +23,7 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
         version,
         license: { name: 'MIT', url: 'https://opensource.org/license/mit' },
       },
-      servers: [{ url: 'http://localhost:8000', description: 'A service started with scripts/start.sh' }],
+      servers: [{ url: '/', description: 'Where this description comes from' }],
       tags,
     },
     refResolver: {
@@ -33,7 +33,19 @@ export async function registerOpenApi(app: FastifyInstance, version: string): Pr
   });
 }
 
+/** The plugin's own policy upgrades every address to https, which leaves a blank page over plain http. */
+const contentSecurityPolicy = {
+  'default-src': "'self'",
+  'base-uri': "'self'",
+  'frame-ancestors': "'self'",
+  'img-src': "'self' data:",
+  'object-src': "'none'",
+  'script-src': "'self'",
+  'script-src-attr': "'none'",
+  'style-src': "'self'",
+};
+
 /** The API page; all its files are served from here. */
 export async function registerDocsPage(app: FastifyInstance): Promise<void> {
-  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: true });
+  await app.register(swaggerUi, { routePrefix: '/docs', staticCSP: contentSecurityPolicy });
 }

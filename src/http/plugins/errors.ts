@@ -7,27 +7,45 @@ import type {
   FastifySchemaValidationError,
 } from 'fastify';
 import { type ErrorType, errorStatus, Fault, type FieldProblem, toFault } from '../../core/errors.js';
+import { nearestOf } from '../../core/nearest.js';
 import { describeError } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { Problem } from '../schemas/common.js';
+import { collectMethods } from './allowed-methods.js';
 
 const maxProblems = 20;
 
 /** Every failure of a route becomes problem+json here, and only here. */
 export function registerErrors(app: FastifyInstance, metrics: Metrics): void {
+  const methodsOf = collectMethods(app);
   app.setErrorHandler((error: FastifyError, request, reply) => sendFault(error, request, reply, metrics));
   app.setNotFoundHandler((request, reply) => {
-    const fault = new Fault('not_found', `There is no route ${request.method} ${pathOf(request.url)}.`);
+    const path = pathOf(request.url);
+    const fault = notFound(request.method, path, methodsOf(path), reply);
     return sendFault(fault, request, reply, metrics);
   });
 }
 
-function sendFault(error: unknown, request: FastifyRequest, reply: FastifyReply, metrics: Metrics) {
+function notFound(method: string, path: string, methods: string[], reply: FastifyReply): Fault {
+  if (methods.length === 0 || methods.includes(method)) {
+    return new Fault('not_found', `There is no route ${method} ${path.slice(0, 200)}.`);
+  }
+  const allowed = methods.join(', ');
+  reply.header('allow', allowed);
+  return new Fault('method_not_allowed', `${path.slice(0, 200)} does not take ${method}, only ${allowed}.`);
+}
+
+export function sendFault(error: unknown, request: FastifyRequest, reply: FastifyReply, metrics: Metrics) {
   const fault = fromFastify(error) ?? toFault(error);
   metrics.errors.inc({ type: fault.type });
   if (fault.type === 'internal_error') {
     request.log.error({ error: describeError(fault.cause) }, 'request failed');
   }
+  return sendProblem(fault, request, reply);
+}
+
+/** Answers with a fault that was counted and logged where it occurred. */
+export function sendProblem(fault: Fault, request: FastifyRequest, reply: FastifyReply) {
   if (fault.retryAfterMs !== undefined || fault.status === 503) {
     reply.header('retry-after', Math.max(1, Math.ceil((fault.retryAfterMs ?? 1000) / 1000)));
   }
@@ -56,18 +74,14 @@ function fromFastify(error: unknown): Fault | undefined {
     return invalidRequest(validation.map((problem) => toFieldProblem(problem, validationContext)));
   if (statusCode === undefined || statusCode >= 500) return undefined;
   const type = typeOfStatus(statusCode);
-  const detail = detailOf[code] ?? (error instanceof SyntaxError ? detailOf.invalidJson : undefined);
-  return new Fault(type, detail ?? `${STATUS_CODES[statusCode] ?? 'Bad request'}.`);
+  return new Fault(type, detailOf[code] ?? `${STATUS_CODES[statusCode] ?? 'Bad request'}.`);
 }
 
-const invalidJson = 'The body is not valid JSON.';
 const detailOf: Record<string, string> = {
-  invalidJson,
-  FST_ERR_CTP_INVALID_JSON_BODY: invalidJson,
-  FST_ERR_CTP_EMPTY_JSON_BODY: 'The body is empty; send a JSON object.',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'The Content-Type must be application/json.',
   FST_ERR_CTP_BODY_TOO_LARGE: 'The body is too large.',
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: 'The Content-Length does not match the body.',
+  FST_ERR_BAD_URL: 'The path has a percent sign that no valid escape follows.',
 };
 
 function typeOfStatus(status: number): ErrorType {
@@ -82,27 +96,43 @@ export function invalidRequest(problems: FieldProblem[]): Fault {
   ];
   const [first] = unique;
   const more = unique.length > 1 ? ` (and ${unique.length - 1} more)` : '';
-  const detail = first ? `${first.path} ${first.message}${more}.` : 'The request is invalid.';
+  const text = first ? `${first.path} ${first.message}${more}` : 'The request is invalid';
+  const detail = /[.?]$/.test(text) ? text : `${text}.`;
   return new Fault('invalid_request', detail, { problems: unique });
 }
 
 function toFieldProblem(problem: FastifySchemaValidationError, context = 'body'): FieldProblem {
   const { keyword, params, instancePath } = problem;
-  const parent = toFieldPath(instancePath);
+  const parent = toFieldPath(partsOf(instancePath));
   const child = (name: unknown) => `${parent === '' ? '' : `${parent}.`}${String(name).slice(0, 100)}`;
   if (keyword === 'required') return { path: child(params.missingProperty), message: 'is required' };
   if (keyword === 'additionalProperties') {
-    return { path: child(params.additionalProperty), message: 'is not a known field' };
+    const name = String(params.additionalProperty);
+    const meant = nearestOf(knownFields(problem), name.slice(0, 100));
+    const hint = meant === undefined ? '' : `; did you mean ${meant}?`;
+    return { path: child(name), message: `is not a known field${hint}` };
   }
   return { path: parent === '' ? context : parent, message: messageOf(problem) };
 }
 
-/** `/files/0/line_start` as `files[0].line_start`. */
-function toFieldPath(pointer: string): string {
+/** The fields of the object that a problem is about; the validator is verbose for this. */
+function knownFields(problem: FastifySchemaValidationError): string[] {
+  const { parentSchema } = problem as { parentSchema?: { properties?: object } };
+  return Object.keys(parentSchema?.properties ?? {});
+}
+
+/** `/files/0/line_start` as `files`, `0`, `line_start`. */
+function partsOf(pointer: string): string[] {
   return pointer
     .split('/')
     .slice(1)
-    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~').slice(0, 100))
+    .map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~'));
+}
+
+/** `files`, `0`, `line_start` as `files[0].line_start`. */
+export function toFieldPath(parts: string[]): string {
+  return parts
+    .map((part) => part.slice(0, 100))
     .map((part, index) => (/^\d+$/.test(part) ? `[${part}]` : index === 0 ? part : `.${part}`))
     .join('');
 }
@@ -134,4 +164,4 @@ function messageOf({ keyword, params, message }: FastifySchemaValidationError): 
 }
 
 const article = (type: string) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
-const pathOf = (url: string) => (url.split('?')[0] ?? '').slice(0, 200);
+const pathOf = (url: string) => url.split('?')[0] ?? '';

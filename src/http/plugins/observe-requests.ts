@@ -1,13 +1,13 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Metrics } from '../../observability/metrics.js';
 
 /** Probes and scrapes are counted but only logged at debug level. */
 const quietRoutes = /^\/(metrics|api\/health)/;
 
-/** One log line and one duration for each request; every response carries its request id. */
+/** One log line and one duration for each request; every response carries its request id, and none is for a cache. */
 export function registerRequestObserver(app: FastifyInstance, metrics: Metrics): void {
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id);
+    reply.headers(ownHeaders(request));
   });
   app.addHook('onResponse', async (request, reply) => {
     const route = request.routeOptions.url ?? 'unmatched';
@@ -19,6 +19,11 @@ export function registerRequestObserver(app: FastifyInstance, metrics: Metrics):
       'request',
     );
   });
+}
+
+/** What every response carries, also one that no hook sees. */
+export function ownHeaders({ id }: FastifyRequest) {
+  return { 'x-request-id': id, 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' };
 }
 
 const wellFormed = /^[\w.:-]{1,128}$/;

@@ -1,7 +1,14 @@
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import type { FastifyInstance } from 'fastify';
 
-const options = { allErrors: true, strict: false, useDefaults: false, removeAdditional: false } as const;
+const options = {
+  allErrors: true,
+  verbose: true,
+  strict: false,
+  strictNumbers: true,
+  useDefaults: false,
+  removeAdditional: false,
+} as const;
 
 /**
  * Bodies are taken as they are: no coercion, nothing stripped, every problem reported. Path, query and headers are

@@ -33,8 +33,8 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
     onReadable: () => {
       if (isWanted) pull();
     },
-    onDropped: () => {
-      isStalled = true;
+    onDropped: (reason) => {
+      isStalled = reason === 'stalled';
       stream.destroy();
     },
   });
@@ -51,7 +51,7 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
       clearTimeout(heartbeat);
       reader.close();
       detach();
-      options.onClose(hasEnded ? 'ended' : isStalled ? 'stalled' : 'left');
+      options.onClose(isStalled ? 'stalled' : hasEnded ? 'ended' : 'left');
       callback(error);
     },
   });
@@ -69,6 +69,7 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
     write(frames);
     if (entries.at(-1)?.event.type === 'run-done') {
       hasEnded = true;
+      reader.close();
       stream.push(null);
     }
   }
@@ -79,7 +80,7 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
       heartbeat = setTimeout(beat, options.heartbeatMs - silentMs);
       return;
     }
-    if (isWanted) {
+    if (isWanted && !hasEnded) {
       write(': ping\n\n');
     } else {
       stalledHeartbeats += 1;
@@ -97,7 +98,9 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
   return stream;
 }
 
+/** Frames are made once for all readers; those of deltas are cheap, and kept they would double the log's memory. */
 function frameOf(entry: LogEntry): string {
+  if (entry.event.type === 'text-delta') return toFrame(entry);
   entry.frame ??= toFrame(entry);
   return entry.frame;
 }

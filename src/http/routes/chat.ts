@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import type { App } from '../../app.js';
 import type { Run, RunOutcome } from '../../runs/run.js';
 import type { Services } from '../../services.js';
+import { sendProblem } from '../plugins/errors.js';
 import { toCompletePayload, toThinkingPayload } from '../protocols/payloads.js';
 import { ChatBody, IdempotencyHeaders } from '../schemas/chat.js';
 import { jsonResponse, problemResponses, ref, runIdHeader } from '../schemas/common.js';
@@ -71,8 +72,8 @@ export function registerChatRoutes(app: App, services: Services): void {
       const run = startRun(services, toCall(request, false));
       reply.header('x-run-id', run.id);
       const outcome = await awaitRun(run, reply);
-      if (outcome.status !== 'completed') throw outcome.fault;
-      return toAnswer(run, outcome);
+      if (outcome.status === 'completed') return toAnswer(run, outcome);
+      return sendProblem(outcome.fault, request, reply);
     },
   );
 }

@@ -1,7 +1,7 @@
 import type { App } from '../../app.js';
 import type { ProviderStatus } from '../../llm/provider-health.js';
 import type { Services } from '../../services.js';
-import { jsonResponse, ref } from '../schemas/common.js';
+import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
 
 export function toHealthPayload(status: ProviderStatus | undefined) {
   return {
@@ -15,6 +15,7 @@ export function toHealthPayload(status: ProviderStatus | undefined) {
 
 export function registerHealthRoutes(app: App, services: Services): void {
   const common = { tags: ['operation'], security: [] };
+  const failure = problemResponses('internal_error');
   const now = () => Date.now() / 1000;
 
   app.get(
@@ -26,20 +27,21 @@ export function registerHealthRoutes(app: App, services: Services): void {
         summary: 'How the service and each provider are',
         response: {
           200: jsonResponse('All or some providers work', ref('Health')),
+          ...failure,
           503: jsonResponse('No provider works', ref('Health')),
         },
       },
     },
     async (_request, reply) => {
-      const services_ = Object.entries(services.health.status());
-      const working = services_.filter(([name]) => services.health.isUsable(name)).length;
-      const isAll = services_.every(([, { status }]) => status === 'healthy' || status === 'unknown');
+      const providers = Object.entries(services.health.status());
+      const working = providers.filter(([name]) => services.health.isUsable(name)).length;
+      const isAll = providers.every(([, { status }]) => status === 'healthy');
       const status = working === 0 ? 'unhealthy' : isAll ? 'healthy' : 'degraded';
       return reply.code(status === 'unhealthy' ? 503 : 200).send({
         status,
         version: services.config.version,
         timestamp: now(),
-        services: Object.fromEntries(services_.map(([name, value]) => [name, toHealthPayload(value)])),
+        services: Object.fromEntries(providers.map(([name, value]) => [name, toHealthPayload(value)])),
       });
     },
   );
@@ -66,6 +68,7 @@ export function registerHealthRoutes(app: App, services: Services): void {
         summary: 'Whether the service may take traffic',
         response: {
           200: jsonResponse('It may', ref('Ready')),
+          ...failure,
           503: jsonResponse('It may not: starting, draining, or no provider works', ref('Ready')),
         },
       },

@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import type { App } from '../../app.js';
 import type { Services } from '../../services.js';
-import { responseHeaders } from '../schemas/common.js';
+import { problemResponses, responseHeaders } from '../schemas/common.js';
 
 export function registerMetricsRoute(app: App, { metrics }: Services): void {
   app.get(
@@ -18,6 +18,7 @@ export function registerMetricsRoute(app: App, { metrics }: Services): void {
             headers: responseHeaders,
             content: { 'text/plain': { schema: Type.String() } },
           },
+          ...problemResponses('internal_error'),
         },
       },
     },

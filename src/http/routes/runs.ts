@@ -3,6 +3,7 @@ import { Fault } from '../../core/errors.js';
 import type { Run } from '../../runs/run.js';
 import type { Services } from '../../services.js';
 import { invalidRequest } from '../plugins/errors.js';
+import { ignoreBodies } from '../plugins/json-body.js';
 import { toAttemptPayload, toThinkingPayload, toUsagePayload } from '../protocols/payloads.js';
 import { jsonResponse, problemResponses, ref, responseHeaders } from '../schemas/common.js';
 import { ResumeHeaders, ResumeQuery, RunParams } from '../schemas/runs.js';
@@ -25,7 +26,11 @@ export function registerRunRoutes(app: App, services: Services): void {
         headers: ResumeHeaders,
         response: {
           200: streamResponse,
-          204: { description: 'The run has ended and every event was seen', headers: responseHeaders },
+          204: {
+            type: 'null',
+            description: 'The run has ended and every event was seen',
+            headers: responseHeaders,
+          },
           ...problemResponses('invalid_request', 'not_found', 'gone', 'internal_error'),
         },
       },
@@ -33,7 +38,7 @@ export function registerRunRoutes(app: App, services: Services): void {
     async (request, reply) => {
       const run = runs.find(request.params.id, anonymous);
       const after = readCursor(run, request.headers['last-event-id'], request.query.after);
-      if (run.log.isEnded && after === run.log.lastSeq) return reply.code(204).send();
+      if (run.log.isEnded && after === run.log.lastSeq) return reply.code(204).send(null);
       return sendEvents(services, reply, run, after);
     },
   );
@@ -56,6 +61,13 @@ export function registerRunRoutes(app: App, services: Services): void {
     async (request) => toRecord(runs.find(request.params.id, anonymous)),
   );
 
+  app.register(async (scope) => {
+    ignoreBodies(scope);
+    registerCancelRoute(scope, services);
+  });
+}
+
+function registerCancelRoute(app: App, { runs }: Services): void {
   app.post(
     '/api/runs/:id/cancel',
     {

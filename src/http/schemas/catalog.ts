@@ -1,7 +1,7 @@
 import { Type } from 'typebox';
 import { ref } from './common.js';
 
-export const ModelsAnswer = Type.Object(
+const ModelsAnswer = Type.Object(
   {
     models: Type.Array(
       Type.Object({
@@ -23,7 +23,7 @@ export const ModelsAnswer = Type.Object(
   { $id: 'Models' },
 );
 
-export const ProviderHealthSchema = Type.Object(
+const ProviderHealthSchema = Type.Object(
   {
     status: Type.Enum(['unknown', 'healthy', 'degraded', 'unhealthy']),
     reason: Type.Optional(Type.Enum(['auth', 'unreachable', 'errors', 'rate_limited'])),
@@ -34,7 +34,7 @@ export const ProviderHealthSchema = Type.Object(
   { $id: 'ProviderHealth', description: 'From real calls seen lately, and from a cheap probe when idle' },
 );
 
-export const ProvidersAnswer = Type.Object(
+const ProvidersAnswer = Type.Object(
   {
     providers: Type.Record(
       Type.String(),
@@ -55,7 +55,7 @@ export const ProvidersAnswer = Type.Object(
   { $id: 'Providers' },
 );
 
-export const StatusAnswer = Type.Object(
+const StatusAnswer = Type.Object(
   {
     service: Type.String(),
     version: Type.String(),
@@ -85,7 +85,7 @@ export const StatusAnswer = Type.Object(
 
 const EpochSeconds = Type.Number({ description: 'Epoch seconds' });
 
-export const HealthAnswer = Type.Object(
+const HealthAnswer = Type.Object(
   {
     status: Type.Enum(['healthy', 'degraded', 'unhealthy']),
     version: Type.String(),
@@ -95,12 +95,9 @@ export const HealthAnswer = Type.Object(
   { $id: 'Health' },
 );
 
-export const LiveAnswer = Type.Object(
-  { status: Type.Literal('alive'), timestamp: EpochSeconds },
-  { $id: 'Live' },
-);
+const LiveAnswer = Type.Object({ status: Type.Literal('alive'), timestamp: EpochSeconds }, { $id: 'Live' });
 
-export const ReadyAnswer = Type.Object(
+const ReadyAnswer = Type.Object(
   {
     status: Type.Enum(['ready', 'not_ready']),
     reason: Type.Optional(Type.Enum(['starting', 'draining', 'no_provider'])),

@@ -7,7 +7,7 @@ const Line = Type.Integer({ minimum: 1, description: 'Lines count from 1' });
 export const maxMessageBytes = 1024 * 1024;
 export const maxMetadataBytes = 16 * 1024;
 export const maxInlineFileBytes = 10 * 1024 * 1024;
-export const imageMimeTypes = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'] as const;
+const imageMimeTypes = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'] as const;
 
 const File = Type.Object(
   {
@@ -52,7 +52,6 @@ const ResponseFormat = Type.Object(
 export const ChatBody = Type.Object(
   {
     message: Type.String({
-      minLength: 1,
       maxLength: maxMessageBytes,
       pattern: '\\S',
       description: 'What to answer; not blank, at most 1 MiB',
@@ -121,7 +120,7 @@ export const IdempotencyHeaders = Type.Object({
     Type.String({
       minLength: 1,
       maxLength: 255,
-      pattern: '^[\\x21-\\x7e]+$',
+      pattern: '^[\\x21-\\x7e]*$',
       description: 'Attaches a retry with the same body to the run that the first try started',
     }),
   ),

@@ -6,7 +6,7 @@ import { ref } from './common.js';
 
 const Timestamp = Type.Number({ description: 'Epoch seconds' });
 
-export const Usage = Type.Object(
+const Usage = Type.Object(
   {
     input_tokens: Type.Integer({ description: 'Includes cached tokens' }),
     output_tokens: Type.Integer({ description: 'Includes reasoning tokens' }),
@@ -17,12 +17,12 @@ export const Usage = Type.Object(
   { $id: 'Usage' },
 );
 
-export const AttemptSchema = Type.Object(
+const AttemptSchema = Type.Object(
   { provider: Type.String(), model: Type.String(), outcome: Type.Enum([...attemptOutcomes]) },
   { $id: 'Attempt', description: 'One call to a model' },
 );
 
-export const EvaluationSchema = Type.Object(
+const EvaluationSchema = Type.Object(
   {
     score: Type.Number({ minimum: 0, maximum: 1 }),
     passed: Type.Boolean(),
@@ -38,7 +38,7 @@ const thinking = {
   metadata: Type.Record(Type.String(), Type.Unknown(), { description: 'The typed result of the phase' }),
 };
 
-export const Thinking = Type.Object(thinking, { $id: 'Thinking' });
+const Thinking = Type.Object(thinking, { $id: 'Thinking' });
 
 const complete = {
   run_id: Type.String(),
@@ -57,7 +57,7 @@ const complete = {
   attempts: Type.Array(ref('Attempt')),
 };
 
-export const ChatAnswer = Type.Object(
+const ChatAnswer = Type.Object(
   {
     ...complete,
     timestamp: Timestamp,
@@ -77,7 +77,7 @@ const event = (name: string, data: Record<string, TSchema>, description: string)
     { title: name, description },
   );
 
-export const StreamEvent = Type.Union(
+const StreamEvent = Type.Union(
   [
     event('thinking', thinking, 'A phase ended. Only with show_thinking.'),
     event('reasoning', { content: Type.String() }, "The model's own thinking. Only with show_thinking."),

@@ -1,0 +1,83 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { Fault } from '../../core/errors.js';
+import { invalidRequest, toFieldPath } from './errors.js';
+
+/** Far more than any real request; what walks a body can then recurse without a care. */
+const maxDepth = 100;
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
+/** Bodies are JSON in UTF-8, not compressed. What is wrong with one is said before its fields are looked at. */
+export function registerJsonBody(app: FastifyInstance): void {
+  app.removeContentTypeParser('text/plain');
+  app.addContentTypeParser(
+    'application/json',
+    { parseAs: 'buffer' },
+    async (request: FastifyRequest, bytes: Buffer) => {
+      checkEncoding(request);
+      const value = parse(decode(bytes));
+      checkNames(value, []);
+      return value;
+    },
+  );
+}
+
+/** For routes that read no body: whatever comes is let pass by. */
+export function ignoreBodies(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume();
+    done(null);
+  });
+}
+
+function checkEncoding({ headers }: FastifyRequest): void {
+  const encoding = headers['content-encoding']?.trim().toLowerCase() || 'identity';
+  if (encoding === 'identity') return;
+  throw new Fault(
+    'unsupported_media_type',
+    'The body must not be compressed: no Content-Encoding is supported.',
+  );
+}
+
+function decode(bytes: Buffer): string {
+  if (bytes.length === 0) throw invalidBody('The body is empty; send a JSON object.');
+  try {
+    return utf8.decode(bytes);
+  } catch (cause) {
+    throw invalidBody('The body is not valid UTF-8.', cause);
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (cause) {
+    throw invalidBody('The body is not valid JSON.', cause);
+  }
+}
+
+function invalidBody(message: string, cause?: unknown): Fault {
+  return new Fault('invalid_request', message, { cause });
+}
+
+/** Refuses what is nested too deeply, and names that could reach a prototype when somebody copies the object. */
+function checkNames(value: unknown, path: string[]): void {
+  if (typeof value !== 'object' || value === null) return;
+  if (path.length >= maxDepth) throw invalidBody(`The body is nested more than ${maxDepth} levels deep.`);
+  const isArray = Array.isArray(value);
+  for (const [name, item] of Object.entries(value)) {
+    if (!isArray && isPrototypeName(name, item)) {
+      throw invalidRequest([{ path: toFieldPath([...path, name]), message: 'is not an allowed name' }]);
+    }
+    path.push(name);
+    checkNames(item, path);
+    path.pop();
+  }
+}
+
+function isPrototypeName(name: string, item: unknown): boolean {
+  if (name === '__proto__') return true;
+  return (
+    name === 'constructor' && typeof item === 'object' && item !== null && Object.hasOwn(item, 'prototype')
+  );
+}

@@ -1,0 +1,331 @@
+import { describe, expect, test, vi } from 'vitest';
+import { hold } from '../../scripts/fake-llm/server.ts';
+import { startChat } from '../helpers/chat.ts';
+import { send } from '../helpers/contract.ts';
+import { jsonPost, startService, streamChat, type TestService } from '../helpers/service.ts';
+
+type Sample = { name: string; labels: Record<string, string>; value: number };
+type Family = { name: string; help: string; type: string; samples: Sample[] };
+
+const nameForm = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
+const sampleForm = /^([^\s{]+)(?:\{(.*)\})? (\S+)$/;
+const labelForm = /([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/g;
+
+/** Reads the text format as strictly as a server that scrapes it. */
+function parseMetrics(text: string): Family[] {
+  expect(text.endsWith('\n')).toBe(true);
+  const families: Family[] = [];
+  for (const line of text.split('\n')) {
+    const [, keyword, name = '', rest = ''] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
+    if (keyword === 'HELP') {
+      expect(families.map((family) => family.name)).not.toContain(name);
+      families.push({ name, help: rest, type: '', samples: [] });
+    } else if (keyword === 'TYPE') {
+      expect(families.at(-1)?.name).toBe(name);
+      (families.at(-1) as Family).type = rest;
+    } else if (line !== '') {
+      families.at(-1)?.samples.push(parseSample(line));
+    }
+  }
+  return families;
+}
+
+function parseSample(line: string): Sample {
+  const [, name = '', labelText = '', value = ''] = sampleForm.exec(line) ?? [];
+  expect(name, line).toMatch(nameForm);
+  const labels = Object.fromEntries([...labelText.matchAll(labelForm)].map(([, key, text]) => [key, text]));
+  expect(labelText.replaceAll(labelForm, ''), line).toBe('');
+  expect(value, line).toMatch(/^(?:[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?|[+-]?Inf|NaN)$/i);
+  return { name, labels, value: Number(value) };
+}
+
+async function scrape(service: TestService): Promise<Family[]> {
+  const { status, headers, text } = await send(service, '/metrics');
+  expect(status).toBe(200);
+  expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  return parseMetrics(text);
+}
+
+/** The value of the one series with these labels; 0 when it is not there. */
+function valueIn(families: Family[], name: string, labels: Record<string, string> = {}): number {
+  const samples = families.flatMap((family) => family.samples.filter((sample) => sample.name === name));
+  const found = samples.filter(
+    (sample) => JSON.stringify(sorted(sample.labels)) === JSON.stringify(sorted(labels)),
+  );
+  expect(found.length).toBeLessThanOrEqual(1);
+  return found[0]?.value ?? 0;
+}
+
+const sorted = (labels: Record<string, string>) =>
+  Object.entries(labels).toSorted(([left], [right]) => (left < right ? -1 : 1));
+
+/** All series of a metric as `label values → value`. */
+function seriesOf(families: Family[], name: string): Record<string, number> {
+  const samples = families.flatMap((family) => family.samples.filter((sample) => sample.name === name));
+  return Object.fromEntries(samples.map(({ labels, value }) => [Object.values(labels).join(' '), value]));
+}
+
+const patient = { timeout: 10_000, interval: 20 };
+const ask = { message: 'Say hello.' };
+const model = 'openai fake-model';
+const usage = {
+  prompt_tokens: 100,
+  completion_tokens: 20,
+  prompt_tokens_details: { cached_tokens: 40 },
+  completion_tokens_details: { reasoning_tokens: 5 },
+};
+
+describe('after known traffic', () => {
+  test('every metric has exactly the counts of it', async () => {
+    const middle = hold(1);
+    const { service } = await startChat(
+      [
+        { text: 'Hello there.', usage },
+        { text: 'Hello again.', usage },
+        { fault: 'status:503:0' },
+        { text: 'Third time lucky.', usage },
+        { text: 'It breaks off.', fault: 'cut:1' },
+        { text: 'It breaks off.', fault: 'cut:1' },
+        { fault: 'status:400' },
+        { text: 'It waits.', hold: middle },
+      ],
+      { MAX_CONCURRENT_REQUESTS: '1' },
+    );
+    await (await streamChat(service, { ...ask, show_thinking: true })).ended;
+    for (let count = 0; count < 2; count += 1) {
+      expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(200);
+    }
+    expect((await (await streamChat(service, ask)).ended).at(-2)?.event).toBe('error');
+    expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(502);
+    expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(502);
+    const waiting = await streamChat(service, ask);
+    await middle.reached;
+    expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(503);
+    expect((await send(service, '/api/chat/stream', jsonPost(ask))).status).toBe(503);
+    const during = await scrape(service);
+    expect(valueIn(during, 'paf_active_runs')).toBe(1);
+    expect(valueIn(during, 'paf_stream_readers')).toBe(1);
+    expect((await send(service, `/api/runs/${waiting.runId}/cancel`, { method: 'POST' })).status).toBe(200);
+    await waiting.ended;
+    expect((await send(service, '/api/chat', jsonPost({}))).status).toBe(400);
+    expect((await send(service, '/nothing')).status).toBe(404);
+    expect((await send(service, '/api/chat')).status).toBe(405);
+
+    const families = await vi.waitFor(async () => {
+      const all = await scrape(service);
+      expect(valueIn(all, 'paf_stream_readers')).toBe(0);
+      return all;
+    }, patient);
+    expect(valueIn(families, 'paf_active_runs')).toBe(0);
+    expect(seriesOf(families, 'paf_runs_total')).toEqual({ completed: 3, failed: 3, cancelled: 1 });
+    expect(valueIn(families, 'paf_run_duration_seconds_count')).toBe(7);
+    expect(seriesOf(families, 'paf_upee_phase_duration_seconds_count')).toEqual({
+      understand: 7,
+      plan: 7,
+      execute: 3,
+      evaluate: 3,
+    });
+    expect(seriesOf(families, 'paf_llm_requests_total')).toEqual({
+      [`${model} ok`]: 3,
+      [`${model} unavailable`]: 1,
+      [`${model} error`]: 2,
+      [`${model} rejected`]: 1,
+      [`${model} cancelled`]: 1,
+    });
+    expect(seriesOf(families, 'paf_llm_time_to_first_token_seconds_count')).toEqual({ [model]: 6 });
+    const tokens = seriesOf(families, 'paf_llm_tokens_total');
+    expect({ cached: tokens[`${model} cached`], reasoning: tokens[`${model} reasoning`] }).toEqual({
+      cached: 120,
+      reasoning: 15,
+    });
+    // beside the reported ones there are those of the three answers that were cut short
+    expect(tokens[`${model} input`]).toBeGreaterThan(300);
+    expect(tokens[`${model} output`]).toBeGreaterThan(60);
+    expect(seriesOf(families, 'paf_errors_total')).toEqual({
+      provider_error: 2,
+      provider_rejected: 1,
+      cancelled: 1,
+      overloaded: 2,
+      invalid_request: 1,
+      not_found: 1,
+      method_not_allowed: 1,
+    });
+    expect(seriesOf(families, 'paf_rejected_requests_total')).toEqual({ overloaded: 2 });
+    const { 'GET /metrics 200': scrapes, ...requests } = seriesOf(
+      families,
+      'http_request_duration_seconds_count',
+    );
+    expect(scrapes).toBeGreaterThanOrEqual(1);
+    expect(requests).toEqual({
+      'POST /api/chat/stream 200': 3,
+      'POST /api/chat/stream 503': 1,
+      'POST /api/chat 200': 2,
+      'POST /api/chat 502': 2,
+      'POST /api/chat 503': 1,
+      'POST /api/chat 400': 1,
+      'POST /api/runs/:id/cancel 200': 1,
+      'GET unmatched 404': 1,
+      'GET unmatched 405': 1,
+    });
+  });
+
+  test('tokens are those that the provider reported', async () => {
+    const { service } = await startChat([{ text: 'Hello there.', usage }]);
+    await send(service, '/api/chat', jsonPost(ask));
+    expect(seriesOf(await scrape(service), 'paf_llm_tokens_total')).toEqual({
+      [`${model} input`]: 100,
+      [`${model} output`]: 20,
+      [`${model} cached`]: 40,
+      [`${model} reasoning`]: 5,
+    });
+  });
+
+  test('a drained service counts what it turned away', async () => {
+    const service = await startService();
+    await service.services.drain();
+    expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(503);
+    const families = await scrape(service);
+    expect(seriesOf(families, 'paf_rejected_requests_total')).toEqual({ shutting_down: 1 });
+    expect(seriesOf(families, 'paf_errors_total')).toEqual({ shutting_down: 1 });
+  });
+
+  test('an open stream is a reader until its client leaves', async () => {
+    const middle = hold(1);
+    const { service } = await startChat([{ text: 'Hello there.', hold: middle }]);
+    const stream = await streamChat(service, ask);
+    await middle.reached;
+    const second = await fetch(`${service.url}/api/runs/${stream.runId}/events`);
+    expect(valueIn(await scrape(service), 'paf_stream_readers')).toBe(2);
+    await second.body?.cancel();
+    stream.abort();
+    await vi.waitFor(async () => {
+      const families = await scrape(service);
+      expect(valueIn(families, 'paf_stream_readers')).toBe(0);
+      expect(valueIn(families, 'paf_active_runs')).toBe(0);
+      expect(seriesOf(families, 'paf_runs_total')).toEqual({ cancelled: 1 });
+    }, patient);
+  });
+});
+
+const promised: Record<string, [type: string, labels: string[]]> = {
+  http_request_duration_seconds: ['histogram', ['method', 'route', 'status_code']],
+  paf_runs_total: ['counter', ['outcome']],
+  paf_active_runs: ['gauge', []],
+  paf_run_duration_seconds: ['histogram', []],
+  paf_upee_phase_duration_seconds: ['histogram', ['phase']],
+  paf_llm_requests_total: ['counter', ['model', 'outcome', 'provider']],
+  paf_llm_time_to_first_token_seconds: ['histogram', ['model', 'provider']],
+  paf_llm_tokens_total: ['counter', ['model', 'provider', 'type']],
+  paf_errors_total: ['counter', ['type']],
+  paf_rejected_requests_total: ['counter', ['reason']],
+  paf_stream_readers: ['gauge', []],
+};
+
+test('the promised metrics are there with their types and labels, and no others of ours', async () => {
+  const { service } = await startChat([{ text: 'Hello there.' }]);
+  await send(service, '/api/chat', jsonPost(ask));
+  await service.services.drain();
+  await send(service, '/api/chat', jsonPost(ask));
+  const ours = (await scrape(service)).filter(({ name }) => /^(paf|http)_/.test(name));
+  const found = ours.map(({ name, type, samples }) => {
+    const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)));
+    labels.delete('le');
+    return [name, [type, [...labels].toSorted()]];
+  });
+  expect(Object.fromEntries(found)).toEqual(promised);
+});
+
+test('names, types and histograms are what a scraper and its linter expect', async () => {
+  const { service } = await startChat([{ text: 'Hello there.' }]);
+  await send(service, '/api/chat', jsonPost(ask));
+  for (const family of await scrape(service)) {
+    const { name, help, type, samples } = family;
+    expect(name).toMatch(nameForm);
+    expect(help, name).not.toBe('');
+    expect(['counter', 'gauge', 'histogram', 'summary'], name).toContain(type);
+    expect(name.endsWith('_total'), name).toBe(type === 'counter');
+    expect(name).not.toMatch(/_(count|sum|bucket|milliseconds|ms|kilobytes)$/);
+    const keys = samples.map((sample) => JSON.stringify([sample.name, sorted(sample.labels)]));
+    expect(new Set(keys).size, name).toBe(keys.length);
+    if (type === 'histogram') checkHistogram(family);
+    else for (const sample of samples) expect(sample.name).toBe(name);
+  }
+});
+
+/** Buckets only grow, and the last one holds everything. */
+function checkHistogram({ name, samples }: Family): void {
+  const bySeries = Map.groupBy(samples, ({ labels: { le: _, ...labels } }) => JSON.stringify(sorted(labels)));
+  for (const series of bySeries.values()) {
+    const buckets = series.filter((sample) => sample.name === `${name}_bucket`);
+    const bounds = buckets.map(({ labels }) => Number(labels.le?.replace('+Inf', 'Infinity')));
+    expect(bounds).toEqual(bounds.toSorted((left, right) => left - right));
+    expect(bounds.at(-1)).toBe(Number.POSITIVE_INFINITY);
+    const counts = buckets.map(({ value }) => value);
+    expect(counts).toEqual(counts.toSorted((left, right) => left - right));
+    expect(series.find((sample) => sample.name === `${name}_count`)?.value).toBe(counts.at(-1));
+    expect(series.filter((sample) => sample.name === `${name}_sum`).length).toBe(1);
+  }
+}
+
+test('the default metrics are there but for those that a linter refuses', async () => {
+  const names = (await scrape(await startService())).map(({ name }) => name);
+  expect(names).toEqual(
+    expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_eventloop_lag_seconds']),
+  );
+  for (const kind of ['handles', 'requests', 'resources']) {
+    expect(names).not.toContain(`nodejs_active_${kind}_total`);
+  }
+});
+
+test('callers cannot add series: neither by paths, models, methods nor ids', async () => {
+  const service = await startService();
+  const probe = async (index: number) => {
+    await send(service, `/${index}/wp-login.php?${index}`);
+    await send(service, `/api/runs/run_${index}`);
+    await send(service, '/api/chat', jsonPost({ ...ask, model: `model-${index}`, provider: `p-${index}` }));
+    await send(service, '/api/chat', jsonPost(ask, { 'x-request-id': `id-${index}` }));
+  };
+  const seriesCount = async () => {
+    const families = await scrape(service);
+    return families
+      .filter(({ name }) => /^(paf|http)_/.test(name))
+      .flatMap(({ samples }) =>
+        samples.map((sample) => [sample.name, ...Object.values(sample.labels)].join(' ')),
+      )
+      .toSorted();
+  };
+  await probe(-1);
+  await scrape(service);
+  const before = await seriesCount();
+  const workers = Array.from({ length: 10 }, async (_, worker) => {
+    for (let index = 0; index < 25; index += 1) await probe(worker * 25 + index);
+  });
+  await Promise.all(workers);
+  expect(await seriesCount()).toEqual(before);
+});
+
+test('no label holds what a caller wrote', async () => {
+  const service = await startService();
+  await send(
+    service,
+    '/api/chat',
+    jsonPost({ message: 'Tell me about Zanzibar.', metadata: { note: 'Zanzibar' } }),
+  );
+  await send(service, '/Zanzibar?Zanzibar=1', { headers: { 'x-request-id': 'Zanzibar' } });
+  await send(service, '/api/chat', jsonPost({ message: 'Hi', model: 'Zanzibar' }));
+  expect((await send(service, '/metrics')).text).not.toContain('Zanzibar');
+});
+
+test('two services in one process count for themselves', async () => {
+  const first = await startService();
+  const second = await startService();
+  await send(first, '/api/chat', jsonPost(ask));
+  expect(seriesOf(await scrape(first), 'paf_runs_total')).toEqual({ completed: 1 });
+  expect(seriesOf(await scrape(second), 'paf_runs_total')).toEqual({});
+});
+
+test('ENABLE_METRICS=false takes the route away', async () => {
+  const service = await startService({ ENABLE_METRICS: 'false' });
+  expect((await send(service, '/metrics')).status).toBe(404);
+  expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(200);
+});
