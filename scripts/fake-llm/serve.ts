@@ -17,7 +17,7 @@ export type FakeWire<Request extends { model: string }> = {
   isAuthorized(headers: IncomingHttpHeaders, apiKey: string): boolean;
   errorBody(status: number, message: string, code?: string): object;
   /** what a strict server says of a bad request, with status 400 */
-  refusalOf(body: unknown, contextWindow: number): object | undefined;
+  refusalOf(body: unknown, contextWindow: number, headers: IncomingHttpHeaders): object | undefined;
   /** the answer to a request that no script expects */
   replyTo(request: Request, defaults: ReplyDefaults): ScriptedReply;
   isStreamed(request: Request): boolean;
@@ -243,7 +243,8 @@ async function answerRequest<R extends { model: string }>(
   });
   if (state.options.record !== false) state.requests.push(record);
   notify(state);
-  const refusal = state.wire.refusalOf(body, state.options.contextWindow ?? Number.POSITIVE_INFINITY);
+  const contextWindow = state.options.contextWindow ?? Number.POSITIVE_INFINITY;
+  const refusal = state.wire.refusalOf(body, contextWindow, request.headers);
   if (refusal) return sendJson(response, 400, refusal);
   try {
     await answer(state, nextReply(state, record.body), record.body, exchange);

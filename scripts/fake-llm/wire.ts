@@ -44,7 +44,7 @@ function* toolCallDeltas(call: ScriptedToolCall, index: number): Generator<Delta
   }
 }
 
-function splitEvenly(text: string, parts: number): string[] {
+export function splitEvenly(text: string, parts: number): string[] {
   const size = Math.max(1, Math.ceil(text.length / Math.max(1, parts)));
   return Array.from({ length: Math.ceil(text.length / size) }, (_, part) =>
     text.slice(part * size, (part + 1) * size),

@@ -20,7 +20,10 @@ export function ingestFile(input: FileInput, index: number): TextFile {
   const lineStart = input.lineStart ?? 1;
   const lineEnd = Math.min(input.lineEnd ?? lines.length, lines.length);
   if (lineStart > lines.length) {
-    throw invalid(`files[${index}].line_start`, `is ${lineStart}, but the file has ${lines.length} lines`);
+    throw invalid(
+      `files[${index}].line_start`,
+      `is ${lineStart}, but the file has ${lines.length} line${lines.length === 1 ? '' : 's'}`,
+    );
   }
   const isWhole = lineStart === 1 && lineEnd === lines.length;
   return {

@@ -1,7 +1,9 @@
-import { createParser, type ParseError } from 'eventsource-parser';
 import type { LlmEvent } from '../core/events.js';
 import type { FinishReason, Usage } from '../core/message.js';
-import { createToolCallAssembler, type ToolCallFragment } from './tool-call-assembler.js';
+import type { AnswerDecoder, StreamFailure } from './answer-stream.js';
+import { createHalfJoiner } from './half-joiner.js';
+import { createSseDecoder } from './sse-decoder.js';
+import { createToolCallAssembler, settleFinishReason, type ToolCallFragment } from './tool-call-assembler.js';
 
 /** What is read of a `chat.completion.chunk` (and of a whole `chat.completion`), whose sender may leave anything out. */
 type WireChunk = {
@@ -33,30 +35,8 @@ type WireUsage = {
   completion_tokens_details?: { reasoning_tokens?: number } | null;
 };
 
-/** Why a stream cannot go on: `error` is the provider's own object, `garbage` what is not the protocol. */
-export type StreamFailure = { kind: 'error'; error: unknown } | { kind: 'garbage'; cause: unknown };
-
-/**
- * Turns the bytes of one answer into events, synchronously. `failure` is set once the stream cannot go on (what came
- * before it is still returned); `isDone` once it said [DONE], after which everything is ignored.
- */
-export interface ChunkDecoder {
-  feed(bytes: Uint8Array): LlmEvent[];
-  /** takes a whole, not streamed answer */
-  feedCompletion(completion: WireChunk): LlmEvent[];
-  /** The closing events, to be called once: `end` comes last. Only when `isFinished`. */
-  close(): LlmEvent[];
-  /** whether a finish reason was seen */
-  readonly isFinished: boolean;
-  readonly isDone: boolean;
-  readonly failure: StreamFailure | undefined;
-}
-
-/** A line longer than this is not an answer but an attack or a bug. */
-const maxEventChars = 16 * 1024 * 1024;
-
-export function createChunkDecoder(): ChunkDecoder {
-  const utf8 = new TextDecoder();
+/** Reads Chat Completions; nothing is read after [DONE]. */
+export function createChunkDecoder(): AnswerDecoder {
   const text = createHalfJoiner();
   const reasoning = createHalfJoiner();
   const calls = createToolCallAssembler();
@@ -66,17 +46,16 @@ export function createChunkDecoder(): ChunkDecoder {
   let failure: StreamFailure | undefined;
   let isDone = false;
 
-  const parser = createParser({
-    maxBufferSize: maxEventChars,
-    onEvent: ({ data, event }) => {
+  const decode = createSseDecoder(
+    ({ data, event }) => {
       if (isDone || failure) return;
       if (data.trim() === '[DONE]') isDone = true;
       else readData(data, event === 'error');
     },
-    onError: (error: ParseError) => {
-      if (error.type === 'max-buffer-size-exceeded') failure ??= { kind: 'garbage', cause: error };
+    (cause) => {
+      failure ??= { kind: 'garbage', cause };
     },
-  });
+  );
 
   function readData(data: string, isErrorEvent: boolean): void {
     let chunk: unknown;
@@ -87,8 +66,13 @@ export function createChunkDecoder(): ChunkDecoder {
       return;
     }
     if (typeof chunk !== 'object' || chunk === null) failure = { kind: 'garbage', cause: data };
-    else if (isErrorEvent || isErrorBody(chunk)) failure = { kind: 'error', error: errorOf(chunk) };
-    else readChunk(chunk);
+    else if (isErrorEvent) failure = { kind: 'error', error: errorOf(chunk) };
+    else readBody(chunk);
+  }
+
+  function readBody(body: object): void {
+    if (isErrorBody(body)) failure = { kind: 'error', error: errorOf(body) };
+    else readChunk(body);
   }
 
   function readChunk(chunk: WireChunk): void {
@@ -123,11 +107,11 @@ export function createChunkDecoder(): ChunkDecoder {
 
   return {
     feed(bytes) {
-      if (!isDone && !failure) parser.feed(utf8.decode(bytes, { stream: true }));
+      if (!isDone && !failure) decode(bytes);
       return take();
     },
-    feedCompletion(completion) {
-      readChunk(completion);
+    feedWhole(body) {
+      readBody(body);
       return take();
     },
     close() {
@@ -169,12 +153,6 @@ function mapFinishReason(reason: string): FinishReason {
   }
 }
 
-/** Servers disagree on the reason when tools are called: what arrived decides. */
-function settleFinishReason(reason: FinishReason, hasCalls: boolean): FinishReason {
-  if (reason === 'stop' && hasCalls) return 'tool_calls';
-  return reason === 'tool_calls' && !hasCalls ? 'stop' : reason;
-}
-
 /** undefined when nothing usable is reported; zero for everything counts as not reported */
 function toUsage(wire: WireUsage): Usage | undefined {
   const input = count(wire.prompt_tokens);
@@ -196,12 +174,12 @@ function count(value: unknown): number {
   return typeof value === 'number' && Number.isFinite(value) && value > 0 ? Math.round(value) : 0;
 }
 
-export function isErrorBody(body: object): boolean {
+function isErrorBody(body: object): boolean {
   const { error, object } = body as WireChunk;
   return Boolean(error) || object === 'error';
 }
 
-export function errorOf(body: object): unknown {
+function errorOf(body: object): unknown {
   return (body as WireChunk).error || body;
 }
 
@@ -210,30 +188,4 @@ function plainText(content: unknown): string {
   if (typeof content === 'string') return content;
   if (!Array.isArray(content)) return '';
   return content.map((part) => (typeof part?.text === 'string' ? part.text : '')).join('');
-}
-
-/** Keeps the first half of a character back until the delta with its second half comes. */
-function createHalfJoiner(): { join(text: string): string; flush(): string } {
-  let half = '';
-  return {
-    join(text) {
-      const whole = half === '' ? text : half + text;
-      if (endsInHighSurrogate(whole)) {
-        half = whole.slice(-1);
-        return whole.slice(0, -1).toWellFormed();
-      }
-      half = '';
-      return whole.isWellFormed() ? whole : whole.toWellFormed();
-    },
-    flush() {
-      const rest = half.toWellFormed();
-      half = '';
-      return rest;
-    },
-  };
-}
-
-function endsInHighSurrogate(text: string): boolean {
-  const last = text.charCodeAt(text.length - 1);
-  return last >= 0xd800 && last <= 0xdbff;
 }

@@ -34,6 +34,12 @@ export type Model = {
   maxOutput: number;
   price?: { input: number; cachedInput?: number; output: number };
   accepts: { images: boolean; tools: boolean; jsonSchema: boolean; temperature: boolean; reasoning: boolean };
+  /** goes on with a trailing assistant message; absent: refuses one */
+  prefill?: boolean;
+  /** how thinking is asked for, and when it cannot be switched off; absent: the vendor's newest way */
+  thinking?: { on: 'adaptive' | 'budget'; off?: 'disabled' | 'between_tools' | 'never' };
+  /** whether prompt-cache markers are sent; absent: decided by the model's family */
+  promptCache?: boolean;
   /** false: takes tools only with its reasoning off; absent: takes both */
   reasoningWithTools?: boolean;
   /** seconds of silence allowed before the first token; absent: REQUEST_TIMEOUT */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { LlmEvent } from '../core/events.js';
+import type { FinishReason } from '../core/message.js';
 
 /** One entry of `delta.tool_calls`; every part may be missing. */
 export type ToolCallFragment = {
@@ -105,6 +106,12 @@ export function createToolCallAssembler(newId: () => string = randomCallId): Too
       return started;
     },
   };
+}
+
+/** Servers disagree on the reason when tools are called: what arrived decides. */
+export function settleFinishReason(reason: FinishReason, hasCalls: boolean): FinishReason {
+  if (reason === 'stop' && hasCalls) return 'tool_calls';
+  return reason === 'tool_calls' && !hasCalls ? 'stop' : reason;
 }
 
 function randomCallId(): string {

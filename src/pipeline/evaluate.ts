@@ -4,6 +4,7 @@ import type { FinishReason } from '../core/message.js';
 import { checkConstraint } from './constraints/check.js';
 import type { Constraint } from './constraints/constraint.js';
 import { describeConstraint } from './constraints/describe.js';
+import { runBounded } from './run-bounded.js';
 
 export type ResponseFormat = {
   type: 'text' | 'json_object' | 'json_schema';
@@ -158,52 +159,46 @@ function findJsonProblem(answer: string, format: ResponseFormat): string | undef
 
 const validators = new WeakMap<Record<string, unknown>, ValidateFunction | null>();
 
+/** Milliseconds for one answer: a schema that needs longer leaves the check unsure. */
+const schemaTimeoutMs = 100;
+
 function findSchemaProblem(value: unknown, schema: Record<string, unknown>): string | undefined {
   const validate = validatorFor(schema);
-  try {
-    if (!validate || validate(value)) return undefined;
-  } catch {
+  if (!validate || runBounded(() => isSurelyValid(validate, value), schemaTimeoutMs) !== false)
     return undefined;
-  }
   const problems = (validate.errors ?? []).slice(0, 5);
   return problems
     .map(({ instancePath, message }) => `${instancePath || '/'} ${message ?? 'is wrong'}`)
     .join('; ');
 }
 
+/** A validator that throws says nothing of the answer. */
+function isSurelyValid(validate: ValidateFunction, value: unknown): boolean {
+  try {
+    return validate(value);
+  } catch {
+    return true;
+  }
+}
+
 /** A schema that does not compile makes the check unsure, so there is no validator for it. */
 function validatorFor(schema: Record<string, unknown>): ValidateFunction | null {
   const known = validators.get(schema);
   if (known !== undefined) return known;
-  let validate: ValidateFunction | null = null;
-  try {
-    const code = { regExp: boundedRegExp };
-    const ajv = new Ajv2020({ allErrors: true, strict: false, validateSchema: false, logger: false, code });
-    validate = ajv.compile(schema);
-  } catch {
-    // Left as null.
-  }
+  const validate = runBounded(() => compile(schema), schemaTimeoutMs) ?? null;
   validators.set(schema, validate);
   return validate;
 }
 
-/**
- * A caller's pattern must not stop the process: one with nested repetition is not run at all, and the more
- * repetitions it has the shorter the texts it is tried on. What is not tried passes.
- */
-function boundedRegExp(pattern: string, flags: string) {
-  const regExp = new RegExp(pattern, flags);
-  const isNested = /(?:[+*}]|(?<!\()\?)[^()]*\)[+*{]|\([^()]*\|[^()]*\)[+*{]|\)[^()]*\)[+*{]/.test(pattern);
-  const loops = pattern.match(/[+*]|\{\d*,\d*\}/g)?.length ?? 0;
-  const longest = isNested ? -1 : (longestTried[loops] ?? 40);
-  const test = (text: string) => text.length > longest || regExp.test(text);
-  // The validator tells patterns apart by their text.
-  return { test, toString: () => String(regExp) };
+function compile(schema: Record<string, unknown>): ValidateFunction | null {
+  try {
+    return new Ajv2020({ allErrors: true, strict: false, validateSchema: false, logger: false }).compile(
+      schema,
+    );
+  } catch {
+    return null;
+  }
 }
-boundedRegExp.code = 'new RegExp';
-
-/** By the number of repetitions in a pattern. */
-const longestTried = [100_000, 5000, 1000, 150, 60];
 
 function checkOne(constraint: Constraint, answer: string): Finding {
   const { passed, detail } = checkConstraint(constraint, answer);

@@ -22,7 +22,7 @@ export function verdict(passed: boolean, detail: string): Verdict {
   return passed ? pass(detail) : fail(detail);
 }
 
-export function meets(count: number, relation: Relation, threshold: number): boolean {
+function meets(count: number, relation: Relation, threshold: number): boolean {
   return relation === 'at least' ? count >= threshold : count < threshold;
 }
 
