@@ -15,12 +15,14 @@ export type MemoryLogOptions = {
 
 type StoredEntry = LogEntry & { readonly endBytes: number };
 
+/** How many bytes may come before it is looked whether readers fall behind. */
+const lagCheckBytes = 64 * 1024;
 /** What an event's frame adds around its text: id, event name, field names, timestamp. */
 const frameOverheadBytes = 96;
 
 export function createMemoryLog(options: MemoryLogOptions): RunLog {
   const readers = new Set<MemoryReader>();
-  let entries: StoredEntry[] = [];
+  let entries: (StoredEntry | undefined)[] = [];
   let head = 0;
   let firstSeq = 1;
   let lastSeq = 0;
@@ -28,6 +30,8 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
   let givenUpBytes = 0;
   let isEnded = false;
   let isFlushScheduled = false;
+  let uncheckedBytes = 0;
+  let isCrowded = false;
 
   /** where the entry after `seq` starts, in bytes since the first event */
   const bytesAt = (seq: number) => entries[head + seq - firstSeq]?.endBytes ?? givenUpBytes;
@@ -35,6 +39,7 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
   function giveUpOldest(): number {
     const before = givenUpBytes;
     givenUpBytes = bytesAt(firstSeq);
+    entries[head] = undefined;
     head += 1;
     firstSeq += 1;
     if (head > 256 && head * 2 > entries.length) {
@@ -52,6 +57,12 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
     if (freed > 0) options.onBytes(-freed);
   }
 
+  function checkLag(): void {
+    uncheckedBytes = 0;
+    isCrowded = false;
+    for (const reader of readers) isCrowded ||= reader.isFallingBehind;
+  }
+
   function flush(): void {
     isFlushScheduled = false;
     for (const reader of readers) reader.wake();
@@ -65,6 +76,8 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
     if (event.type === 'run-done') isEnded = true;
     const overAll = options.onBytes(bytes);
     trim(Math.max(overAll, totalBytes - givenUpBytes - options.maxBytes));
+    uncheckedBytes += bytes;
+    if (uncheckedBytes > lagCheckBytes) checkLag();
     if (!isFlushScheduled && readers.size > 0) {
       isFlushScheduled = true;
       setImmediate(flush);
@@ -88,6 +101,10 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
       return totalBytes - bytesAt(this.position);
     }
 
+    get isFallingBehind(): boolean {
+      return this.lag() > this.allowance - options.readerLagBytes / 2;
+    }
+
     take(maxBytes: number): LogEntry[] {
       const taken: LogEntry[] = [];
       if (this.position + 1 < firstSeq) {
@@ -109,13 +126,16 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
           Math.min(this.allowance, this.lag() + options.readerLagBytes),
         );
       }
+      if (isCrowded) checkLag();
       return taken;
     }
 
     wake(): void {
-      if (this.position + 1 < firstSeq || this.lag() > this.allowance) {
+      if (this.position + 1 < firstSeq) {
         this.drop('stalled');
-      } else if (this.isWaiting && this.position < lastSeq) {
+      } else if (!this.isWaiting) {
+        if (this.lag() > this.allowance) this.drop('stalled');
+      } else if (this.position < lastSeq) {
         this.isWaiting = false;
         this.listener.onReadable();
       }
@@ -128,6 +148,7 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
 
     close(): void {
       readers.delete(this);
+      if (isCrowded) checkLag();
     }
   }
 
@@ -140,6 +161,9 @@ export function createMemoryLog(options: MemoryLogOptions): RunLog {
     },
     get isEnded() {
       return isEnded;
+    },
+    get isCrowded() {
+      return isCrowded;
     },
     append,
     open(after, listener) {

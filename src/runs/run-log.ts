@@ -35,6 +35,8 @@ export interface RunLog {
   readonly firstSeq: number;
   readonly lastSeq: number;
   readonly isEnded: boolean;
+  /** a reader falls behind and will be dropped if that goes on: who appends may give it a moment */
+  readonly isCrowded: boolean;
   append(event: RunEvent): void;
   open(after: number, listener: LogListener): LogReader;
   /** Gives up all entries and drops all readers. */

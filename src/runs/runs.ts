@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTick, setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../core/errors.js';
 import type { AnswerSummary, PipelineEvent } from '../core/events.js';
 import { createMemoryLog } from './memory-log.js';
@@ -56,6 +57,9 @@ export interface Runs {
 
 /** Ended runs whose ids are still told apart from ids that never existed. */
 const maxTombstones = 10_000;
+
+/** Milliseconds that a run waits in all for readers who fall behind. */
+const maxPatienceMs = 1000;
 
 export function createRuns(options: RunsOptions): Runs {
   const runs = new Map<string, Run>();
@@ -121,12 +125,17 @@ export function createRuns(options: RunsOptions): Runs {
 
   async function carryOut(run: Run, work: RunWork): Promise<void> {
     let outcome: RunOutcome;
+    let patienceMs = maxPatienceMs;
     try {
+      // the headers and the first comment leave before the first phase keeps the process busy
+      await nextTick();
+      run.signal.throwIfAborted();
       const steps = work(run);
       let step = await steps.next();
       while (!step.done) {
         run.accept(step.value);
         options.observer.onEvent(run, step.value);
+        if (run.log.isCrowded && patienceMs > 0) patienceMs -= await letReadersCatchUp(run, patienceMs);
         step = await steps.next();
       }
       outcome = run.complete(step.value.answer, step.value.summary);
@@ -204,6 +213,14 @@ export function createRuns(options: RunsOptions): Runs {
       for (const id of [...expiries.keys()]) forget(id);
     },
   };
+}
+
+/** A model that is faster than the network would have good readers dropped. Returns the milliseconds waited. */
+async function letReadersCatchUp(run: Run, patienceMs: number): Promise<number> {
+  const startedMs = performance.now();
+  const waitedMs = () => performance.now() - startedMs;
+  while (run.log.isCrowded && !run.signal.aborted && waitedMs() < patienceMs) await wait(1);
+  return waitedMs();
 }
 
 const ownerKey = (owner: Owner) => JSON.stringify([owner.tenant, owner.subject]);

@@ -14,8 +14,13 @@ async function setUp(replies: ScriptedReply[], env: Record<string, string> = {})
   return { fake, service, ask };
 }
 
-const messagesOf = (request: { body: unknown } | undefined) =>
-  (request?.body as { messages: { role: string; content: unknown }[] }).messages;
+type WireBody = {
+  messages: { role: string; content: unknown }[];
+  tools?: { function: { name: string } }[];
+};
+
+const bodyOf = (request: { body: unknown } | undefined) => request?.body as WireBody | undefined;
+const messagesOf = (request: { body: unknown } | undefined) => bodyOf(request)?.messages ?? [];
 
 const noCommas = 'Do not use any commas in your answer.';
 
@@ -168,7 +173,7 @@ test('a tool call is run and its result goes back to the model', async () => {
   expect(events[0]?.data).toMatchObject({ id: 'c1', name: 'calculator', arguments: { expression: '6*7' } });
   expect(events[1]?.data).toMatchObject({ id: 'c1', name: 'calculator', is_error: false });
   expect(events[1]?.data.result).toContain('42');
-  const offered = (fake.requests[0]?.body as unknown as { tools: { function: { name: string } }[] }).tools;
+  const offered = bodyOf(fake.requests[0])?.tools ?? [];
   expect(offered.map((tool) => tool.function.name)).toEqual(['calculator', 'current_time']);
   expect(messagesOf(fake.requests[1]).slice(-2)).toMatchObject([
     { role: 'assistant', tool_calls: [{ id: 'c1', type: 'function', function: { name: 'calculator' } }] },
@@ -233,7 +238,7 @@ test('only the named tools are offered', async () => {
   const { fake, ask } = await setUp([{ text: 'ok' }, { text: 'ok' }]);
   await ask({ message: 'Hello.', tools: ['current_time'] });
   await ask({ message: 'Hello.', tools: [] });
-  const [some, none] = fake.requests.map((request) => (request.body as { tools?: unknown[] }).tools);
+  const [some, none] = fake.requests.map((request) => bodyOf(request)?.tools);
   expect(some).toHaveLength(1);
   expect(none).toBeUndefined();
 });

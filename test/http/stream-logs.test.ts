@@ -1,0 +1,91 @@
+import { expect, test, vi } from 'vitest';
+import type { ScriptedReply } from '../../scripts/fake-llm/server.ts';
+import { startChat } from '../helpers/chat.ts';
+import { jsonPost, streamChat } from '../helpers/service.ts';
+
+const body = {
+  message: 'MESSAGE-TEXT: what does the file say?',
+  files: [{ file_name: 'FILE-NAME.txt', content: 'FILE-CONTENT' }],
+  history: [{ role: 'user', content: 'HISTORY-TEXT' }],
+  metadata: { note: 'METADATA-TEXT' },
+  show_thinking: true,
+};
+const headers = { authorization: 'Bearer CALLER-TOKEN', 'idempotency-key': 'IDEMPOTENCY-KEY-1' };
+const secrets = new RegExp(
+  [
+    'MESSAGE-TEXT',
+    'FILE-NAME',
+    'FILE-CONTENT',
+    'HISTORY-TEXT',
+    'METADATA-TEXT',
+    'ANSWER-TEXT',
+    'REASONING-TEXT',
+    'PROVIDER-TEXT',
+    'ARGUMENT-TEXT',
+    'CALLER-TOKEN',
+    'IDEMPOTENCY-KEY',
+    'sk-secret',
+  ].join('|'),
+);
+
+const providerText = { error: { message: 'PROVIDER-TEXT sk-secret MESSAGE-TEXT', type: 'x' } };
+const answer: ScriptedReply = { reasoning: 'REASONING-TEXT', text: 'ANSWER-TEXT is the answer.' };
+const toolCalls = [
+  { id: 'call_1', name: 'calculator', arguments: '{"expression":"ARGUMENT-TEXT"}' },
+  { id: 'call_2', name: 'ARGUMENT-TEXT', arguments: 'ARGUMENT-TEXT' },
+];
+
+test.each<[string, string, ScriptedReply[]]>([
+  ['an answer', 'completed', [answer]],
+  ['an answer with tools', 'completed', [{ toolCalls }, answer]],
+  ['a refusal', 'failed', [{ fault: { type: 'status', status: 400, body: providerText } }]],
+  ['a refused key', 'failed', [{ fault: { type: 'status', status: 401, body: providerText } }]],
+  [
+    'an error in the stream',
+    'failed',
+    [{ ...answer, fault: { type: 'error', after: 2, body: providerText } }],
+  ],
+  ['a broken stream', 'failed', [{ ...answer, fault: 'cut:2' }]],
+  ['garbage', 'failed', [{ ...answer, fault: 'malformed:2' }]],
+])('%s leaves one line about the run and no text in the logs', async (_what, outcome, replies) => {
+  const env = { OPENAI_API_KEY: 'sk-secret-0123456789', LOG_LEVEL: 'trace' };
+  const { service } = await startChat(replies, env);
+  const stream = await streamChat(service, body, { ...headers, 'x-request-id': 'req-log' });
+  await stream.ended;
+  const lines = service.logs.filter((line) => line.run_id === stream.runId);
+  expect(lines).toHaveLength(1);
+  expect(lines[0]).toMatchObject({ request_id: 'req-log', outcome });
+  expect(JSON.stringify(service.logs)).not.toMatch(secrets);
+  expect(await (await fetch(`${service.url}/metrics`)).text()).not.toMatch(secrets);
+});
+
+test('a surprise inside the service is logged with its place, without its text', async () => {
+  const { service } = await startChat([], { LOG_LEVEL: 'trace' });
+  vi.spyOn(service.services.pipeline.router, 'stream').mockImplementation(() => {
+    throw new TypeError('cannot read MESSAGE-TEXT with sk-secret');
+  });
+  const stream = await streamChat(service, body, headers);
+  expect((await stream.ended).at(-2)?.data).toMatchObject({
+    error_type: 'internal_error',
+    error: 'Something went wrong inside the service.',
+    retryable: false,
+  });
+  const [line] = service.logs.filter((each) => each.run_id === stream.runId);
+  expect(line?.error).toMatchObject({ name: 'TypeError', stack: expect.any(Array) });
+  expect(JSON.stringify(service.logs)).not.toMatch(secrets);
+});
+
+test('a refused request leaves none of its text in the logs', async () => {
+  const { service } = await startChat([], { OPENAI_API_KEY: 'sk-secret-0123456789', LOG_LEVEL: 'trace' });
+  for (const bad of [
+    { ...body, 'MESSAGE-TEXT': 1 },
+    { ...body, model: 'MESSAGE-TEXT' },
+    { ...body, message: ['MESSAGE-TEXT'] },
+    { ...body, files: [{ file_name: 'FILE-NAME.txt', content_base64: 'FILE-CONTENT!' }] },
+  ]) {
+    expect((await fetch(`${service.url}/api/chat`, jsonPost(bad, headers))).status).toBe(400);
+  }
+  const broken = { ...jsonPost({}, headers), body: '{"message": "MESSAGE-TEXT' };
+  expect((await fetch(`${service.url}/api/chat`, broken)).status).toBe(400);
+  expect(JSON.stringify(service.logs)).not.toMatch(secrets);
+});
