@@ -8,4 +8,5 @@ install_packages
 find_node
 build
 say 'Starting the service.'
-exec "$NODE" dist/main.js "$@"
+# a small young generation: otherwise a burst for one slow reader costs tens of megabytes before it is collected
+exec "$NODE" --max-semi-space-size=8 dist/main.js "$@"

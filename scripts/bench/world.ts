@@ -90,7 +90,7 @@ async function startService(
   // An empty working folder: no .env of the user's is read.
   const cwd = mkdtempSync(join(tmpdir(), 'bench-'));
   const profile = profileFolder === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profileFolder}`];
-  const child = processes.start('service', [...profile, entry], {
+  const child = processes.start('service', ['--max-semi-space-size=8', ...profile, entry], {
     cwd,
     core,
     env: {

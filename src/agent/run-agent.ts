@@ -10,12 +10,12 @@ import type {
   ToolResultMessage,
 } from '../core/message.js';
 import { textOf } from '../core/message.js';
+import type { Budget } from '../llm/budget.js';
 import type { Model, ResponseFormat } from '../llm/provider.js';
 import type { Router } from '../llm/router.js';
 import { countMessagesTokens } from '../llm/tokens.js';
 import { toToolDefinition } from '../tools/registry.js';
 import type { Tool } from '../tools/tool.js';
-import type { Budget } from './budget.js';
 import { runTools, skipTools } from './run-tools.js';
 import { type PartialTurn, streamTurn } from './stream-turn.js';
 
@@ -68,7 +68,7 @@ export async function* runAgent(
   let text = '';
   let toolCallCount = 0;
   let model = request.candidates[0] as Model;
-  const partial: PartialTurn = { text: '', costUsd: 0 };
+  const partial: PartialTurn = { text: '' };
 
   const finish = (finishReason: FinishReason, exitReason: ExitReason): AgentResult => ({
     messages: added,
@@ -83,9 +83,7 @@ export async function* runAgent(
 
   try {
     for (let turnNumber = 1; ; turnNumber += 1) {
-      request.budget.book(partial.costUsd);
       partial.text = '';
-      partial.costUsd = 0;
       const messages = [...request.messages, ...added];
       const affordable = request.budget.affordableTokens(request.candidates, () =>
         countMessagesTokens(messages, definitions),
@@ -102,6 +100,7 @@ export async function* runAgent(
           responseFormat: request.responseFormat,
           effort: request.effort,
           deadlineAt: request.deadlineAt,
+          budget: request.budget,
         },
         partial,
         signal,
@@ -131,8 +130,6 @@ export async function* runAgent(
     if (partial.text !== '')
       added.push({ role: 'assistant', content: [{ type: 'text', text: partial.text }] });
     return finish('length', 'deadline');
-  } finally {
-    request.budget.book(partial.costUsd);
   }
 }
 

@@ -12,8 +12,8 @@ export type Turn = {
   model: Model;
 };
 
-/** A turn that was aborted or broke off leaves here what it had streamed and spent. */
-export type PartialTurn = { text: string; costUsd: number };
+/** A turn that was aborted or broke off leaves here what it had streamed. */
+export type PartialTurn = { text: string };
 
 /** One call to a model: forwards its text, returns the whole assistant message. */
 export async function* streamTurn(
@@ -39,7 +39,6 @@ export async function* streamTurn(
         yield event;
         break;
       case 'attempt-end':
-        partial.costUsd += event.attempt.costUsd ?? 0;
         yield event;
         break;
       case 'tool-call-end':

@@ -53,7 +53,7 @@ function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (value === null || typeof value !== 'object') return value;
   const entries = Object.entries(value).toSorted(([left], [right]) => (left < right ? -1 : 1));
-  return entries.map(([name, item]) => [name, sorted(item)]);
+  return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item)]));
 }
 
 function toChatRequest(services: Services, body: ChatBody, isStream: boolean): ChatRequest {

@@ -2,7 +2,11 @@ import { delay } from '../core/abort.js';
 import { Fault } from '../core/errors.js';
 import type { Attempt, AttemptOutcome, LlmEvent } from '../core/events.js';
 import { noUsage, type Usage } from '../core/message.js';
+import type { Breakers } from './breaker.js';
+import type { Budget } from './budget.js';
+import { continueWith } from './continuation.js';
 import type { LlmProvider, LlmRequest, Model } from './provider.js';
+import type { Seam } from './seam.js';
 import { countMessagesTokens, countTokens } from './tokens.js';
 
 /** A request before a model is chosen for it. */
@@ -11,21 +15,24 @@ export type RoutedRequest = Omit<LlmRequest, 'model'> & {
   candidates: Model[];
   /** epoch milliseconds after which no retry may start */
   deadlineAt: number;
+  budget: Budget;
 };
 
 export type RoutedEvent = LlmEvent | { type: 'attempt-end'; attempt: Attempt };
 
 export interface Router {
   /**
-   * One logical call: the first candidate is asked, and asked again or followed by the next one while nothing was
-   * streamed. Yields the answering model's events and an `attempt-end` for every call made. Returns the model that
-   * answered. Throws the last Fault when all failed, at once when tokens were already streamed, or the abort reason.
+   * One logical call. While nothing was streamed, a failed call is made again or goes to the next candidate; afterwards
+   * the next call is asked to continue the text so far, and only what is new of it is yielded. Yields an `attempt-end`
+   * for every call made. Returns the model that finished the answer. Throws the last Fault when it cannot be answered or
+   * continued, or the abort reason.
    */
   stream(request: RoutedRequest, signal: AbortSignal): AsyncGenerator<RoutedEvent, Model>;
 }
 
 export type RouterOptions = {
   providers: LlmProvider[];
+  breakers: Breakers;
   /** milliseconds that a provider may be silent before its first token or between two */
   requestTimeoutMs: number;
   random?: () => number;
@@ -39,119 +46,229 @@ const maxBackoffMs = 1000;
 /** A provider that asks for a longer pause than this is passed over while another one is left. */
 const patienceMs = 5000;
 
-type AttemptState = { hasStarted: boolean; attempt: Attempt | undefined };
+/** Characters of an answer after which it is cut: far beyond what models write, but a broken one may never end. */
+const maxAnswerChars = 16 * 1024 * 1024;
+
+/** What a logical call has come to, over all its attempts. */
+type Progress = {
+  /** the answer so far, as it was yielded */
+  text: string;
+  hasToolCall: boolean;
+  calls: number;
+  callsOf: Map<string, number>;
+  /** providers that refused the request or the key: they are not asked again */
+  refused: Set<string>;
+  /** the candidate that is asked */
+  index: number;
+  /** how the last call that was made failed */
+  fault: Fault | undefined;
+};
+
+/** One call: what it used, and how it ended. */
+type Call = { model: Model; attempt: Attempt | undefined };
+
+const refusals = [400, 401, 403, 422];
 
 export function createRouter(options: RouterOptions): Router {
   const providers = new Map(options.providers.map((provider) => [provider.name, provider]));
   const random = options.random ?? Math.random;
 
-  async function* call(
-    model: Model,
-    request: RoutedRequest,
-    state: AttemptState,
-    signal: AbortSignal,
-  ): AsyncGenerator<LlmEvent, void> {
-    const provider = providers.get(model.provider);
-    if (!provider)
-      throw new Fault('provider_unavailable', `The provider ${model.provider} is not configured.`);
-    const startedMs = performance.now();
-    const watchdog = startWatchdog(options.requestTimeoutMs, model);
-    const { candidates: _, deadlineAt: __, ...rest } = request;
-    let output = '';
-    let firstTokenMs: number | undefined;
-    let usage: Usage | undefined;
-    let fault: Fault | undefined;
-    let outcome: AttemptOutcome = 'cancelled';
-    try {
-      const stream = provider.stream({ ...rest, model }, AbortSignal.any([signal, watchdog.signal]));
-      for await (const event of stream) {
-        watchdog.touch();
-        if (event.type === 'end') {
-          usage = event.usage;
-          outcome = 'ok';
-        } else {
-          if (firstTokenMs === undefined) {
-            firstTokenMs = performance.now() - startedMs;
-            state.hasStarted = true;
-          }
-          if (
-            event.type === 'text-delta' ||
-            event.type === 'reasoning-delta' ||
-            event.type === 'tool-call-delta'
-          ) {
-            output += event.text;
-          }
-        }
-        yield event;
+  async function* stream(request: RoutedRequest, signal: AbortSignal): AsyncGenerator<RoutedEvent, Model> {
+    const progress = startProgress();
+    for (;;) {
+      const model = request.candidates[progress.index];
+      if (!model) throw new Fault('provider_unavailable', 'No model provider is available.');
+      const call: Call = { model, attempt: undefined };
+      try {
+        yield* ask(call, request, progress, signal);
+        yield* booked(call, request);
+        return model;
+      } catch (error) {
+        yield* booked(call, request);
+        if (signal.aborted || !(error instanceof Fault)) throw error;
+        // a breaker that opened meanwhile tells less than what opened it
+        if (call.attempt || !progress.fault) progress.fault = error;
+        const step = nextStep(call, request, progress, error, random);
+        if (!step) throw failureOf(progress, progress.fault);
+        progress.index = step.index;
+        if (step.pauseMs > 0) await delay(step.pauseMs, signal);
       }
-    } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      fault = watchdog.signal.aborted
-        ? (watchdog.signal.reason as Fault)
-        : asProviderFault(error, model.provider);
-      outcome = outcomeOf(fault);
-      throw fault;
-    } finally {
-      watchdog.stop();
-      if (outcome === 'ok') options.onCall?.(model.provider, 'ok');
-      else if (fault) options.onCall?.(model.provider, fault);
-      const isBilled = outcome === 'ok' || firstTokenMs !== undefined || outcome === 'cancelled';
-      const booked = usage ?? (isBilled ? estimate(request, output) : noUsage);
-      const costUsd = costOf(model, booked);
-      state.attempt = {
-        provider: model.provider,
-        model: model.id,
-        outcome,
-        usage: booked,
-        ...(costUsd === undefined ? {} : { costUsd }),
-        durationMs: performance.now() - startedMs,
-        ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
-        ...(fault === undefined ? {} : { errorType: fault.type }),
-      };
     }
   }
 
-  async function* stream(request: RoutedRequest, signal: AbortSignal): AsyncGenerator<RoutedEvent, Model> {
-    let calls = 0;
-    let last: Fault | undefined;
-    const callsOf = new Map<string, number>();
-    const refused = new Set<string>();
-    for (const [index, model] of request.candidates.entries()) {
-      if (refused.has(model.provider)) continue;
-      const hasNext = request.candidates.slice(index + 1).some((other) => !refused.has(other.provider));
-      for (let tries = 1; calls < maxCalls; tries += 1) {
-        const callsOfProvider = (callsOf.get(model.provider) ?? 0) + 1;
-        if (callsOfProvider > maxCallsPerProvider) break;
-        callsOf.set(model.provider, callsOfProvider);
-        calls += 1;
-        const state: AttemptState = { hasStarted: false, attempt: undefined };
-        try {
-          yield* call(model, request, state, signal);
-          if (state.attempt) yield { type: 'attempt-end', attempt: state.attempt };
-          return model;
-        } catch (error) {
-          if (state.attempt) yield { type: 'attempt-end', attempt: state.attempt };
-          if (signal.aborted || !(error instanceof Fault)) throw error;
-          last = error;
-          if (state.hasStarted) throw brokenOff(error);
-          if (!error.retryable) {
-            if (error.upstreamStatus !== undefined) refused.add(model.provider);
-            break;
-          }
-          if (callsOfProvider >= maxCallsPerProvider) break;
-          const pauseMs = backoffMs(tries, error, random);
-          if (Date.now() + pauseMs > request.deadlineAt || (hasNext && pauseMs > patienceMs)) break;
-          await delay(pauseMs, signal);
+  /** Makes one call and yields what is new of its answer. */
+  async function* ask(
+    call: Call,
+    request: RoutedRequest,
+    progress: Progress,
+    signal: AbortSignal,
+  ): AsyncGenerator<LlmEvent, void> {
+    const { model } = call;
+    const provider = providers.get(model.provider);
+    if (!provider)
+      throw new Fault('provider_unavailable', `The provider ${model.provider} is not configured.`);
+    const leave = await options.breakers.enter(model.provider);
+    progress.calls += 1;
+    progress.callsOf.set(model.provider, callsOf(progress, model) + 1);
+    const { llmRequest, seam } = toLlmRequest(model, request, progress);
+    const watchdog = startWatchdog(options.requestTimeoutMs, model);
+    const record = startRecord(call, llmRequest);
+    try {
+      for await (const event of provider.stream(llmRequest, AbortSignal.any([signal, watchdog.signal]))) {
+        watchdog.touch();
+        record.take(event);
+        if (event.type === 'text-delta') {
+          const text = seam ? seam.push(event.text) : event.text;
+          if (text === '') continue;
+          if (seam?.isRestart) throw startedOver(model);
+          progress.text += text;
+          yield text.length === event.text.length ? event : { type: 'text-delta', text };
+          if (progress.text.length < maxAnswerChars) continue;
+          yield { type: 'end', finishReason: 'length' };
+          break;
         }
+        if (seam && (event.type === 'end' || event.type === 'tool-call-start'))
+          yield* flush(seam, model, progress);
+        if (event.type === 'tool-call-start') progress.hasToolCall = true;
+        yield event;
       }
+      record.end('ok');
+    } catch (error) {
+      if (signal.aborted) throw signal.reason;
+      const fault = watchdog.signal.aborted
+        ? (watchdog.signal.reason as Fault)
+        : asProviderFault(error, model.provider);
+      record.end(fault);
+      throw fault;
+    } finally {
+      watchdog.stop();
+      const outcome = record.settle();
+      leave(outcome);
+      if (outcome) options.onCall?.(model.provider, outcome);
     }
-    throw last ?? new Fault('provider_unavailable', 'No model provider is available.');
   }
 
   return { stream };
 }
 
-function estimate(request: RoutedRequest, output: string): Usage {
+function startProgress(): Progress {
+  return {
+    text: '',
+    hasToolCall: false,
+    calls: 0,
+    callsOf: new Map(),
+    refused: new Set(),
+    index: 0,
+    fault: undefined,
+  };
+}
+
+const callsOf = (progress: Progress, model: Model) => progress.callsOf.get(model.provider) ?? 0;
+
+function* booked({ attempt }: Call, { budget }: RoutedRequest): Generator<RoutedEvent> {
+  if (!attempt) return;
+  budget.book(attempt);
+  yield { type: 'attempt-end', attempt };
+}
+
+function* flush(seam: Seam, model: Model, progress: Progress): Generator<LlmEvent> {
+  const text = seam.end();
+  if (seam.isRestart) throw startedOver(model);
+  progress.text += text;
+  if (text !== '') yield { type: 'text-delta', text };
+}
+
+/** The request as this model gets it: the whole question, or the rest of an answer that broke off. */
+function toLlmRequest(model: Model, request: RoutedRequest, progress: Progress) {
+  const { candidates: _, deadlineAt: __, budget, ...rest } = request;
+  if (progress.text === '') return { llmRequest: { ...rest, model } };
+  const { messages, seam } = continueWith(model, request.messages, progress.text);
+  const llmRequest: LlmRequest = { ...rest, model, messages, responseFormat: { type: 'text' } };
+  if (rest.maxTokens !== undefined) {
+    const affordable = budget.affordableTokens([model], () => countMessagesTokens(messages, rest.tools));
+    llmRequest.maxTokens = Math.max(1, Math.min(rest.maxTokens - countTokens(progress.text), affordable));
+  }
+  return { llmRequest, seam };
+}
+
+/** Which candidate is asked next after a failed call, and after which pause; undefined when it is over. */
+function nextStep(
+  call: Call,
+  request: RoutedRequest,
+  progress: Progress,
+  fault: Fault,
+  random: () => number,
+) {
+  if (refusals.includes(fault.upstreamStatus ?? 0)) progress.refused.add(call.model.provider);
+  if (progress.hasToolCall || progress.calls >= maxCalls) return undefined;
+  const mayAsk = (model: Model) =>
+    !progress.refused.has(model.provider) && callsOf(progress, model) < maxCallsPerProvider;
+  if (!canAfford(request, progress)) return undefined;
+  const other = request.candidates.findIndex((model, index) => index > progress.index && mayAsk(model));
+  const pauseMs = backoffMs(callsOf(progress, call.model), fault, random);
+  const isInTime = Date.now() + pauseMs <= request.deadlineAt;
+  const canRepeat = call.attempt !== undefined && fault.retryable && isInTime && mayAsk(call.model);
+  const isOtherBetter = !canRepeat || pauseMs > patienceMs || (progress.text !== '' && !isTransport(fault));
+  if (isOtherBetter && other >= 0) return { index: other, pauseMs: 0 };
+  return canRepeat ? { index: progress.index, pauseMs } : undefined;
+}
+
+function canAfford({ budget, candidates, messages, tools }: RoutedRequest, progress: Progress): boolean {
+  const input = () => countMessagesTokens(messages, tools) + countTokens(progress.text);
+  return budget.affordableTokens(candidates, input) >= 1;
+}
+
+/** The connection failed, not the model: the same provider may well go on. */
+function isTransport({ type, upstreamStatus }: Fault): boolean {
+  return (type === 'provider_error' || type === 'provider_timeout') && upstreamStatus === undefined;
+}
+
+/** Watches one call for its attempt: first token, usage and end. */
+function startRecord(call: Call, request: LlmRequest) {
+  const { model } = call;
+  const startedMs = performance.now();
+  let output = '';
+  let firstTokenMs: number | undefined;
+  let usage: Usage | undefined;
+  let outcome: 'ok' | Fault | undefined;
+  return {
+    take(event: LlmEvent): void {
+      if (event.type === 'end') {
+        usage = event.usage;
+        return;
+      }
+      firstTokenMs ??= performance.now() - startedMs;
+      if ('text' in event) output += event.text;
+    },
+    end(result: 'ok' | Fault): void {
+      outcome = result;
+    },
+    /** Notes the attempt; how it ended, or undefined when it was aborted. */
+    settle(): 'ok' | Fault | undefined {
+      const fault = outcome instanceof Fault ? outcome : undefined;
+      const isBilled = fault === undefined || firstTokenMs !== undefined;
+      const used = usage ?? (isBilled ? estimate(request, output) : noUsage);
+      const costUsd = costOf(model, used);
+      call.attempt = {
+        provider: model.provider,
+        model: model.id,
+        outcome: fault ? outcomeOf(fault) : outcome === 'ok' ? 'ok' : 'cancelled',
+        usage: used,
+        ...(costUsd === undefined ? {} : { costUsd }),
+        durationMs: performance.now() - startedMs,
+        ...(firstTokenMs === undefined ? {} : { firstTokenMs }),
+        ...(fault === undefined ? {} : { errorType: fault.type }),
+      };
+      return outcome;
+    },
+  };
+}
+
+function startedOver({ provider }: Model): Fault {
+  return new Fault('provider_error', `The provider ${provider} started its answer over.`);
+}
+
+function estimate(request: LlmRequest, output: string): Usage {
   return {
     inputTokens: countMessagesTokens(request.messages, request.tools),
     outputTokens: countTokens(output),
@@ -175,7 +292,8 @@ function backoffMs(tries: number, fault: Fault, random: () => number): number {
 }
 
 /** What was shown cannot be taken back, so the run says that the answer is incomplete. */
-function brokenOff(fault: Fault): Fault {
+function failureOf(progress: Progress, fault: Fault): Fault {
+  if (progress.text === '' && !progress.hasToolCall) return fault;
   return new Fault(fault.type, `${fault.message} The answer broke off before it was complete.`, {
     cause: fault,
     retryable: true,

@@ -1,4 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { BreakerState } from '../core/breaker-state.js';
 
 /** Default metrics whose names promtool refuses. */
 const leftOut = [
@@ -64,6 +65,12 @@ export function createMetrics() {
       labelNames: ['provider', 'model', 'type'] as const,
       registers,
     }),
+    llmCost: new Counter({
+      name: 'paf_llm_cost_usd_total',
+      help: 'US dollars of model calls by the prices of the catalogue',
+      labelNames: ['provider', 'model'] as const,
+      registers,
+    }),
     errors: new Counter({
       name: 'paf_errors_total',
       help: 'Errors sent to clients, in streams and as responses',
@@ -78,4 +85,23 @@ export function createMetrics() {
     }),
     streamReaders: new Gauge({ name: 'paf_stream_readers', help: 'Open event streams', registers }),
   };
+}
+
+const breakerValues: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
+
+/** Reports each provider's breaker whenever the metrics are read. */
+export function watchBreakers(
+  { registry }: Metrics,
+  providers: string[],
+  stateOf: (provider: string) => BreakerState,
+): void {
+  new Gauge({
+    name: 'paf_llm_breaker_state',
+    help: 'Breaker of each provider: 0 closed, 1 half open, 2 open',
+    labelNames: ['provider'] as const,
+    registers: [registry],
+    collect() {
+      for (const provider of providers) this.set({ provider }, breakerValues[stateOf(provider)]);
+    },
+  });
 }

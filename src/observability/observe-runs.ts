@@ -37,6 +37,7 @@ function countAttempt(metrics: Metrics, attempt: Attempt): void {
   if (attempt.firstTokenMs !== undefined) {
     metrics.timeToFirstToken.observe(labels, attempt.firstTokenMs / 1000);
   }
+  if (attempt.costUsd) metrics.llmCost.inc(labels, attempt.costUsd);
   const { inputTokens, outputTokens, cachedTokens, reasoningTokens } = attempt.usage;
   const counts = {
     input: inputTokens,

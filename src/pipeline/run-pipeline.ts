@@ -1,9 +1,10 @@
-import { createBudget } from '../agent/budget.js';
 import { type AgentLimits, type AgentRequest, type AgentResult, runAgent } from '../agent/run-agent.js';
 import { DeadlineReached } from '../core/abort.js';
 import { Fault } from '../core/errors.js';
 import type { AgentEvent, AnswerSummary, Phase, PipelineEvent } from '../core/events.js';
 import type { Message } from '../core/message.js';
+import { type BudgetLimits, createBudget } from '../llm/budget.js';
+import { instructToContinue } from '../llm/continuation.js';
 import type { Router } from '../llm/router.js';
 import type { ChatRequest } from './chat-request.js';
 import { type Evaluation, evaluateAnswer } from './evaluate.js';
@@ -16,6 +17,8 @@ export type PipelineDeps = PlanDeps & {
   limits: AgentLimits;
   /** times that an answer may be replaced */
   maxRevisions: number;
+  /** the operator's caps on what one run may spend; the caller's own may be lower */
+  runLimits: BudgetLimits;
 };
 
 export type PipelineRun = { id: string /** epoch milliseconds */; deadlineAt: number };
@@ -24,9 +27,8 @@ export type PipelineResult = { answer: string; summary: AnswerSummary };
 
 /** Times that a cut-off answer is continued. */
 const maxContinuations = 3;
-
-const continueInstruction =
-  'Continue exactly where you stopped. Do not repeat anything, do not start over, add no introduction.';
+/** A longer answer is not continued: something is wrong with it. */
+const maxContinuedChars = 2 * 1024 * 1024;
 
 /** An answer with how it ended and what the checks say of it. */
 type Draft = { answer: string; result: AgentResult; evaluation: Evaluation };
@@ -43,7 +45,7 @@ export async function* runPipeline(
 ): AsyncGenerator<PipelineEvent, PipelineResult, undefined> {
   const understanding = yield* timed('understand', describeUnderstanding, () => understandRequest(request));
   const plan = yield* timed('plan', describePlan, () => makePlan(deps, request, understanding));
-  const agentRequest = toAgentRequest(plan, request, run);
+  const agentRequest = toAgentRequest(deps, plan, request, run);
   const pipeline = { deps, request, understanding, agentRequest, signal };
 
   const { result, text } = yield* execute(pipeline, agentRequest.messages);
@@ -147,12 +149,8 @@ async function* continueDraft(pipeline: Pipeline, first: Draft): AsyncGenerator<
   let draft = first;
   for (let count = 0; count < maxContinuations && mayContinue(pipeline, draft); count += 1) {
     const { answer } = draft;
-    const messages: Message[] = [
-      ...pipeline.agentRequest.messages,
-      { role: 'assistant', content: [{ type: 'text', text: answer }] },
-      { role: 'user', content: continueInstruction },
-    ];
-    const { result, text: more } = yield* execute(pipeline, messages, (stream) => joinSeam(stream, answer));
+    const { messages, seam } = instructToContinue(pipeline.agentRequest.messages, answer);
+    const { result, text: more } = yield* execute(pipeline, messages, (stream) => joinSeam(stream, seam));
     const model = more === '' ? draft.result.model : result.model;
     draft = yield* judge(pipeline, answer + more, { ...result, model });
     if (more === '') break;
@@ -161,7 +159,9 @@ async function* continueDraft(pipeline: Pipeline, first: Draft): AsyncGenerator<
 }
 
 function mayContinue(pipeline: Pipeline, draft: Draft): boolean {
-  if (draft.evaluation.repair?.kind !== 'continue' || draft.answer === '') return false;
+  const { length } = draft.answer;
+  if (draft.evaluation.repair?.kind !== 'continue' || length === 0 || length > maxContinuedChars)
+    return false;
   const { finishReason, exitReason } = draft.result;
   if (exitReason !== 'completed' && exitReason !== 'length') return false;
   const isCallersLimit = pipeline.request.maxTokens !== undefined && finishReason === 'length';
@@ -211,7 +211,12 @@ async function* tryRevision(
   }
 }
 
-function toAgentRequest(plan: Plan, request: ChatRequest, run: PipelineRun): AgentRequest {
+function toAgentRequest(
+  { runLimits }: PipelineDeps,
+  plan: Plan,
+  request: ChatRequest,
+  run: PipelineRun,
+): AgentRequest {
   return {
     runId: run.id,
     candidates: plan.candidates,
@@ -221,9 +226,16 @@ function toAgentRequest(plan: Plan, request: ChatRequest, run: PipelineRun): Age
     temperature: plan.temperature,
     responseFormat: request.responseFormat,
     effort: request.effort,
-    budget: createBudget(request.maxCostUsd),
+    budget: createBudget({
+      maxCostUsd: lowest(runLimits.maxCostUsd, request.maxCostUsd),
+      maxTokens: runLimits.maxTokens,
+    }),
     deadlineAt: run.deadlineAt,
   };
+}
+
+function lowest(left: number | undefined, right: number | undefined): number | undefined {
+  return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right);
 }
 
 function describeUnderstanding(understanding: Understanding) {

@@ -1,12 +1,11 @@
 import type { AgentEvent } from '../core/events.js';
-import { createSeam } from '../llm/seam.js';
+import type { Seam } from '../llm/seam.js';
 
-/** Forwards a continuation without what it repeats of `before`. Returns its new text beside the stream's result. */
+/** Forwards what is new of a continuation. Returns that text beside the stream's result. */
 export async function* joinSeam<T>(
   stream: AsyncGenerator<AgentEvent, T>,
-  before: string,
+  seam: Seam,
 ): AsyncGenerator<AgentEvent, { result: T; text: string }> {
-  const seam = createSeam(before);
   let joined = '';
   const toEvents = (text: string): AgentEvent[] => {
     joined += text;

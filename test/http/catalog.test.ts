@@ -26,6 +26,7 @@ const demoModel = {
 const healthy = {
   status: 'healthy',
   latency_ms: expect.any(Number),
+  breaker: 'closed',
   error: null,
   last_check: expect.closeTo(Date.now() / 1000, -2),
 };
@@ -33,6 +34,7 @@ const unreachable = {
   status: 'unhealthy',
   reason: 'unreachable',
   latency_ms: null,
+  breaker: 'closed',
   error: 'It cannot be reached.',
   last_check: expect.any(Number),
 };
@@ -142,6 +144,7 @@ describe('GET /api/chat/providers', () => {
         status: 'unhealthy',
         reason: 'auth',
         latency_ms: null,
+        breaker: 'closed',
         error: 'It does not accept the credentials.',
       },
     });

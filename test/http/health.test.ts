@@ -39,7 +39,13 @@ test('the demo model alone is a healthy service', async () => {
       version: service.services.config.version,
       timestamp: now(),
       services: {
-        demo: { status: 'healthy', latency_ms: expect.any(Number), error: null, last_check: now() },
+        demo: {
+          status: 'healthy',
+          latency_ms: expect.any(Number),
+          error: null,
+          last_check: now(),
+          breaker: 'closed',
+        },
       },
     },
   });
@@ -71,7 +77,9 @@ test('until it has started, the service is alive but not ready', async () => {
   // nobody was asked yet, so nothing is known to be well
   expect((await app.inject('/api/health')).json()).toMatchObject({
     status: 'degraded',
-    services: { demo: { status: 'unknown', latency_ms: null, error: null, last_check: null } },
+    services: {
+      demo: { status: 'unknown', latency_ms: null, error: null, last_check: null, breaker: 'closed' },
+    },
   });
   await services.start();
   expect((await app.inject('/api/health/ready')).json().status).toBe('ready');
@@ -105,6 +113,7 @@ describe('a provider', () => {
             status: 'unhealthy',
             reason: 'unreachable',
             latency_ms: null,
+            breaker: 'closed',
             error: 'It cannot be reached.',
             last_check: now(),
           },
@@ -135,6 +144,7 @@ describe('a provider', () => {
       status: 'unhealthy',
       reason: 'auth',
       latency_ms: null,
+      breaker: 'closed',
       error: 'It does not accept the credentials.',
       last_check: now(),
     });
@@ -193,7 +203,9 @@ describe('a provider', () => {
   });
 
   test('that failed once is degraded, and healthy after the next good answer', async () => {
-    const { service } = await startChat([{ text: 'Hello there.', fault: 'cut:1' }, { text: 'Hello there.' }]);
+    // a tool call that breaks off is not asked for again
+    const toolCalls = [{ id: 'c1', name: 'calculator', arguments: '{"expression":"1+1"}' }];
+    const { service } = await startChat([{ toolCalls, fault: 'cut:1' }, { text: 'Hello there.' }]);
     await send(service, '/api/chat', jsonPost(ask));
     expect(await health(service)).toMatchObject({ status: 200, body: { status: 'degraded' } });
     expect(await ready(service)).toEqual(isReady);

@@ -1,6 +1,6 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { hold } from '../../scripts/fake-llm/server.ts';
+import { hold, type ScriptedReply } from '../../scripts/fake-llm/server.ts';
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
 import { createServices } from '../../src/services.ts';
@@ -190,9 +190,15 @@ async function refusedByLoad(operation: ChatOperation): Promise<Answer[]> {
   return [overloaded, shuttingDown];
 }
 
+/** As often as a provider is asked for one answer. */
+const thrice = (reply: ScriptedReply) => [reply, reply, reply];
+
 /** The answer of the chat route when the model server misbehaves. */
 async function failedBy(fault: string, env: Record<string, string> = {}): Promise<Answer> {
-  const { service } = await startChat([{ ...hello, fault }], env);
+  const { service } = await startChat(
+    fault.startsWith('status') ? [{ ...hello, fault }] : thrice({ ...hello, fault }),
+    env,
+  );
   return post(service, 'chat', ask);
 }
 
@@ -324,7 +330,7 @@ const drives: Record<string, Drive> = {
   ],
   'getStatus 500': async () => [await broken('/api/chat/status', ({ tools }) => (tools.list = fail))],
   'getHealth 200': async () => [await send(await startService(), '/api/health')],
-  'getHealth 500': async () => [await broken('/api/health', ({ health }) => (health.status = fail))],
+  'getHealth 500': async () => [await broken('/api/health', (services) => (services.providerStates = fail))],
   'getHealth 503': async () => [
     await send(await startService({ DEMO_MODEL: 'false' }), '/api/health'),
     await send(await startService({ OPENAI_BASE_URL: await refusedUrl() }), '/api/health'),
@@ -412,7 +418,7 @@ async function everyEvent(): Promise<Answer> {
 }
 
 async function failedStream(): Promise<Answer> {
-  const { service } = await startChat([{ ...hello, fault: 'cut:1' }]);
+  const { service } = await startChat(thrice({ ...hello, fault: 'cut:1' }));
   const answer = await post(service, 'streamChat', ask);
   expect(eventsOf(answer.text).map(({ event }) => event)).toEqual(['content', 'error', 'done']);
   return answer;

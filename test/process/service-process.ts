@@ -20,7 +20,7 @@ export type ServiceProcess = Pick<TestService, 'url'> & {
 
 /** The built service in a process of its own, which the test's end kills. `env` is its whole environment. */
 export function spawnService(env: Record<string, string> = {}): Omit<ServiceProcess, 'url'> {
-  const child = spawn(process.execPath, [main], {
+  const child = spawn(process.execPath, ['--max-semi-space-size=8', main], {
     env: { HOST: '127.0.0.1', PORT: '0', ...env },
     cwd: fileURLToPath(new URL('.', import.meta.url)),
     stdio: ['ignore', 'pipe', 'pipe'],

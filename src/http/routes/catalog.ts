@@ -4,7 +4,7 @@ import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
 import { toHealthPayload } from './health.js';
 
 export function registerCatalogRoutes(app: App, services: Services): void {
-  const { catalog, health, providerNames, config, runs, tools } = services;
+  const { catalog, providerNames, config, runs, tools } = services;
   const common = { tags: ['catalogue'], security: [] };
   const failure = problemResponses('internal_error');
 
@@ -24,7 +24,7 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         id: model.id,
         name: model.name,
         provider: model.provider,
-        available: health.isUsable(model.provider),
+        available: services.isAvailable(model.provider),
         context_window: model.contextWindow,
         max_output: model.maxOutput,
         description: model.description,
@@ -51,12 +51,12 @@ export function registerCatalogRoutes(app: App, services: Services): void {
       },
     },
     async () => {
-      const status = health.status();
+      const status = services.providerStates();
       const providers = providerNames.map((name) => {
         const models = catalog.models().flatMap((model) => (model.provider === name ? [model.id] : []));
         const entry = {
           name,
-          available: health.isUsable(name),
+          available: services.isAvailable(name),
           models,
           health: toHealthPayload(status[name]),
           model_count: models.length,
@@ -90,9 +90,9 @@ export function registerCatalogRoutes(app: App, services: Services): void {
       status: services.readiness() === undefined ? 'ready' : 'not_ready',
       upee_enabled: true,
       streaming_enabled: true,
-      available_providers: providerNames.filter((name) => health.isUsable(name)),
+      available_providers: providerNames.filter((name) => services.isAvailable(name)),
       provider_health: Object.fromEntries(
-        Object.entries(health.status()).map(([name, status]) => [name, toHealthPayload(status)]),
+        Object.entries(services.providerStates()).map(([name, status]) => [name, toHealthPayload(status)]),
       ),
       features: {
         tools: tools.list().map((tool) => tool.name),

@@ -1,15 +1,15 @@
 import type { App } from '../../app.js';
-import type { ProviderStatus } from '../../llm/provider-health.js';
-import type { Services } from '../../services.js';
+import type { ProviderState, Services } from '../../services.js';
 import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
 
-export function toHealthPayload(status: ProviderStatus | undefined) {
+export function toHealthPayload(status: ProviderState | undefined) {
   return {
     status: status?.status ?? 'unknown',
     ...(status?.reason === undefined ? {} : { reason: status.reason }),
     latency_ms: status?.latencyMs ?? null,
     error: status?.error ?? null,
     last_check: status?.lastCheck ?? null,
+    breaker: status?.breaker ?? 'closed',
   };
 }
 
@@ -33,8 +33,8 @@ export function registerHealthRoutes(app: App, services: Services): void {
       },
     },
     async (_request, reply) => {
-      const providers = Object.entries(services.health.status());
-      const working = providers.filter(([name]) => services.health.isUsable(name)).length;
+      const providers = Object.entries(services.providerStates());
+      const working = providers.filter(([name]) => services.isAvailable(name)).length;
       const isAll = providers.every(([, { status }]) => status === 'healthy');
       const status = working === 0 ? 'unhealthy' : isAll ? 'healthy' : 'degraded';
       return reply.code(status === 'unhealthy' ? 503 : 200).send({

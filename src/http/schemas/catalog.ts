@@ -1,4 +1,5 @@
 import { Type } from 'typebox';
+import { breakerStates } from '../../core/breaker-state.js';
 import { ref } from './common.js';
 
 const ModelsAnswer = Type.Object(
@@ -30,6 +31,9 @@ const ProviderHealthSchema = Type.Object(
     latency_ms: Type.Union([Type.Number(), Type.Null()]),
     error: Type.Union([Type.String(), Type.Null()]),
     last_check: Type.Union([Type.Number(), Type.Null()], { description: 'Epoch seconds' }),
+    breaker: Type.Enum([...breakerStates], {
+      description: 'open: no call is made for a while; half_open: the next call tries',
+    }),
   },
   { $id: 'ProviderHealth', description: 'From real calls seen lately, and from a cheap probe when idle' },
 );
