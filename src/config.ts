@@ -1,15 +1,17 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import { readModelsFile } from './config/models-file.js';
 import { nearMisses } from './config/near-misses.js';
-import { readSettings, type Source, shownValue, textOfVariable } from './config/read-settings.js';
+import {
+  checkPreferred,
+  configuredProviders,
+  type ProviderConfig,
+  preferredProvider,
+  providerWarnings,
+} from './config/providers.js';
+import { readSettings, type Source, textOfVariable } from './config/read-settings.js';
 import type { SettingValues } from './config/settings.js';
-
-/** What a provider needs to be reached; `baseUrl` undefined is the vendor's own address. */
-export type ProviderConfig = {
-  name: 'openai' | 'vllm' | 'ollama';
-  baseUrl: string | undefined;
-  apiKey: string | undefined;
-};
+import type { CatalogData } from './llm/catalog-schema.js';
 
 /** Not settings: fixed limits that tests override. */
 const fixedLimits = {
@@ -25,7 +27,17 @@ const fixedLimits = {
   runLogTotalBytes: 256 * 1024 * 1024,
 };
 
-type ProviderSetting = 'openaiApiKey' | 'openaiBaseUrl' | 'vllmBaseUrl' | 'ollamaBaseUrl' | 'isOllamaUsed';
+type ProviderSetting =
+  | 'openaiApiKey'
+  | 'openaiBaseUrl'
+  | 'anthropicApiKey'
+  | 'anthropicBaseUrl'
+  | 'awsRegion'
+  | 'bedrockEndpoint'
+  | 'vllmBaseUrl'
+  | 'ollamaBaseUrl'
+  | 'isOllamaUsed'
+  | 'modelsFile';
 
 /** Everything that can be set about the service, as values. */
 export type Config = Omit<SettingValues, ProviderSetting | 'hasDemoModel'> &
@@ -34,6 +46,8 @@ export type Config = Omit<SettingValues, ProviderSetting | 'hasDemoModel'> &
     version: string;
     /** the configured ones */
     providers: ProviderConfig[];
+    /** with what MODELS_FILE says; undefined: the packaged catalogue */
+    models: CatalogData | undefined;
     hasDemoModel: boolean;
   };
 
@@ -52,7 +66,12 @@ export class ConfigError extends Error {
 
 /** The config of this process: its environment over the `.env` file of its working directory. */
 export function loadConfigFromProcess(): LoadedConfig {
-  return loadConfig({ ...readEnvFile('.env'), ...process.env });
+  const variables = readEnvFile('.env');
+  // the AWS SDK finds credentials in the environment only
+  for (const [name, text] of Object.entries(variables)) {
+    if (name.startsWith('AWS_')) process.env[name] ??= text;
+  }
+  return loadConfig({ ...variables, ...process.env });
 }
 
 /** The variables of a `.env` file; none when there is no such file. */
@@ -72,53 +91,43 @@ export function loadConfig(
   env: NodeJS.ProcessEnv,
   readFile: (path: string) => string = (path) => readFileSync(path, 'utf8'),
 ): LoadedConfig {
-  const source: Source = { env, readFile, problems: [], warnings: nearMisses(env) };
-  const { openaiApiKey, openaiBaseUrl, vllmBaseUrl, ollamaBaseUrl, isOllamaUsed, ...values } =
-    readSettings(source);
-  const names = configuredProviders(env, isOllamaUsed);
-  const hasDemoModel = values.hasDemoModel ?? names.length === 0;
-  checkPreferred(source, values.preferredProvider, [...names, ...(hasDemoModel ? ['demo'] : [])]);
+  const source: Source = { env, readFile, problems: [], warnings: [] };
+  const settings = readSettings(source);
+  const file = settings.modelsFile === undefined ? undefined : readModelsFile(source, settings.modelsFile);
+  const providers = configuredProviders(source, settings, file);
+  const names = providers.map(({ name }) => name);
+  const hasDemoModel = settings.hasDemoModel ?? names.length === 0;
+  const isFileBroken = settings.modelsFile !== undefined && file === undefined;
+  if (!isFileBroken) {
+    checkPreferred(source, settings.preferredProvider, [...names, ...(hasDemoModel ? ['demo'] : [])]);
+  }
   if (source.problems.length > 0) throw new ConfigError(source.problems);
 
-  const providers: Record<ProviderConfig['name'], Omit<ProviderConfig, 'name'>> = {
-    openai: { baseUrl: openaiBaseUrl, apiKey: openaiApiKey },
-    vllm: { baseUrl: vllmBaseUrl, apiKey: undefined },
-    ollama: { baseUrl: ollamaBaseUrl ?? 'http://localhost:11434/v1', apiKey: undefined },
-  };
-  const isPlainDebug = values.isDebug && textOfVariable(env, 'LOG_LEVEL') === undefined;
+  const keyNames = file?.endpoints.flatMap(({ apiKeyEnv }) => apiKeyEnv ?? []);
+  const isPlainDebug = settings.isDebug && textOfVariable(env, 'LOG_LEVEL') === undefined;
   const config: Config = {
-    ...values,
+    ...withoutProviderSettings(settings),
     ...fixedLimits,
     version: packageVersion(),
-    logLevel: isPlainDebug ? 'debug' : values.logLevel,
-    providers: names.map((name) => ({ name, ...providers[name] })),
+    logLevel: isPlainDebug ? 'debug' : settings.logLevel,
+    providers,
+    models: file?.data,
+    preferredProvider: preferredProvider(settings, providers, file),
     hasDemoModel,
   };
-  return { config, warnings: source.warnings };
+  const warnings = [
+    ...nearMisses(env, keyNames),
+    ...source.warnings,
+    ...providerWarnings(env, settings, providers, file),
+  ];
+  return { config, warnings };
 }
 
-/** By what is set, right or wrong: a mistake in one variable must not give a second, misleading problem. */
-function configuredProviders(
-  env: NodeJS.ProcessEnv,
-  isOllamaUsed: boolean | undefined,
-): ProviderConfig['name'][] {
-  const isSet = (...names: string[]) => names.some((name) => textOfVariable(env, name) !== undefined);
-  const names: ProviderConfig['name'][] = [];
-  if (isSet('OPENAI_API_KEY', 'OPENAI_API_KEY_FILE', 'OPENAI_BASE_URL')) names.push('openai');
-  if (isSet('VLLM_ENDPOINT')) names.push('vllm');
-  if (isOllamaUsed ?? isSet('OLLAMA_BASE_URL', 'USE_OLLAMA')) names.push('ollama');
-  return names;
-}
-
-function checkPreferred(source: Source, preferred: string | undefined, available: string[]): void {
-  if (available.length === 0) {
-    source.warnings.push('no model provider is configured and DEMO_MODEL is off: no chat can be answered');
-  }
-  if (preferred === undefined || available.includes(preferred)) return;
-  const list = available.length === 0 ? 'none' : available.join(', ');
-  source.problems.push(
-    `LLM_PROVIDER must be a configured provider; configured: ${list}${shownValue(preferred)}`,
-  );
+function withoutProviderSettings(settings: SettingValues): Omit<SettingValues, ProviderSetting> {
+  const { openaiApiKey, openaiBaseUrl, anthropicApiKey, anthropicBaseUrl, ...others } = settings;
+  const { awsRegion, bedrockEndpoint, vllmBaseUrl, ollamaBaseUrl, isOllamaUsed, modelsFile, ...rest } =
+    others;
+  return rest;
 }
 
 function packageVersion(): string {

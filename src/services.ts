@@ -1,14 +1,19 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
+import type { BreakerState } from './core/breaker-state.js';
+import { createAnthropicProvider } from './llm/anthropic.js';
+import { createBedrockProvider } from './llm/bedrock.js';
+import { createBreakers } from './llm/breaker.js';
 import { type Catalog, createCatalog } from './llm/catalog.js';
 import { createDemoProvider, demoModel } from './llm/demo.js';
 import { createOpenAiProvider } from './llm/openai.js';
 import type { LlmProvider } from './llm/provider.js';
-import { createProviderHealth, type ProviderHealth } from './llm/provider-health.js';
+import { createProviderHealth, type ProviderStatus } from './llm/provider-health.js';
 import { createRouter } from './llm/router.js';
 import { countTokens, warmTokenizer } from './llm/tokens.js';
+import { createFetch, type ProxyOptions } from './llm/transport.js';
 import { createLogger } from './observability/logger.js';
-import { createMetrics, type Metrics } from './observability/metrics.js';
+import { createMetrics, type Metrics, watchBreakers } from './observability/metrics.js';
 import { observeRuns } from './observability/observe-runs.js';
 import { findConstraints } from './pipeline/constraints/find.js';
 import type { PipelineDeps } from './pipeline/run-pipeline.js';
@@ -19,17 +24,21 @@ import { createToolRegistry, type ToolRegistry } from './tools/registry.js';
 
 export type NotReady = 'starting' | 'draining' | 'no_provider';
 
+export type ProviderState = ProviderStatus & { breaker: BreakerState };
+
 export type Services = {
   config: Config;
   logger: Logger;
   metrics: Metrics;
   catalog: Catalog;
-  health: ProviderHealth;
   tools: ToolRegistry;
   runs: Runs;
   pipeline: PipelineDeps;
   /** the configured providers, the preferred one first */
   providerNames: string[];
+  /** whether a call to the provider may be tried: not known to be down, and its breaker not open */
+  isAvailable(provider: string): boolean;
+  providerStates(): Record<string, ProviderState>;
   /** why the service may not take traffic; undefined when it may */
   readiness(): NotReady | undefined;
   /** Looks at every provider once and warms up what the first request would wait for. */
@@ -50,8 +59,10 @@ export function createServices(config: Config, logger = createLogger(config.logL
     onModels: (provider, models) => catalog.addDiscovered(provider, models),
     probeIntervalMs: config.probeIntervalMs,
   });
+  const breakers = createBreakers(providers.map((provider) => provider.name));
   const router = createRouter({
     providers,
+    breakers,
     requestTimeoutMs: config.requestTimeoutMs,
     onCall: (provider, outcome) => health.recordCall(provider, outcome),
   });
@@ -69,6 +80,8 @@ export function createServices(config: Config, logger = createLogger(config.logL
     readerLagBytes: config.readerLagBytes,
     observer: observeRuns(metrics, logger),
   });
+  const isAvailable = (provider: string) => health.isUsable(provider) && breakers.state(provider) !== 'open';
+  watchBreakers(metrics, providerNames, breakers.state);
   let isStarted = false;
 
   return {
@@ -76,7 +89,6 @@ export function createServices(config: Config, logger = createLogger(config.logL
     logger,
     metrics,
     catalog,
-    health,
     tools,
     runs,
     providerNames,
@@ -84,19 +96,28 @@ export function createServices(config: Config, logger = createLogger(config.logL
       catalog,
       router,
       providers: providerNames,
-      isUsable: (provider) => health.isUsable(provider),
+      isUsable: isAvailable,
       llmMaxTokens: config.llmMaxTokens,
       maxRevisions: config.maxRevisions,
+      runLimits: { maxCostUsd: config.maxRunCostUsd, maxTokens: config.maxRunTokens },
       limits: {
         maxTurns: config.maxTurns,
         maxToolCalls: config.maxToolCalls,
         toolTimeoutMs: config.toolTimeoutMs,
       },
     },
+    isAvailable,
+    providerStates() {
+      const states = Object.entries(health.status()).map(([name, status]) => {
+        const breaker = breakers.state(name);
+        return [name, toState(status, breaker)] as const;
+      });
+      return Object.fromEntries(states);
+    },
     readiness() {
       if (runs.isDraining) return 'draining';
       if (!isStarted) return 'starting';
-      return providerNames.some((name) => health.isUsable(name)) ? undefined : 'no_provider';
+      return providerNames.some(isAvailable) ? undefined : 'no_provider';
     },
     async start() {
       await Promise.all([health.start(), warmTokenizer()]);
@@ -110,12 +131,37 @@ export function createServices(config: Config, logger = createLogger(config.logL
   };
 }
 
+function toState(status: ProviderStatus, breaker: BreakerState): ProviderState {
+  if (breaker !== 'open') return { ...status, breaker };
+  return { ...status, breaker, status: 'unhealthy', reason: status.reason ?? 'errors' };
+}
+
 function createProviders(config: Config): LlmProvider[] {
-  const providers: LlmProvider[] = config.providers.map(({ name, baseUrl, apiKey }) =>
-    createOpenAiProvider({ name, apiKey, baseUrl: baseUrl ?? 'https://api.openai.com/v1' }),
-  );
+  const fetch = createFetch(config);
+  const providers = config.providers.map((provider) => createProvider(provider, fetch, config));
   if (config.hasDemoModel) providers.push(createDemoProvider({ countTokens, findConstraints }));
   return providers;
+}
+
+function createProvider(
+  provider: Config['providers'][number],
+  fetch: typeof globalThis.fetch,
+  proxies: ProxyOptions,
+): LlmProvider {
+  switch (provider.api) {
+    case 'openai':
+      return createOpenAiProvider({
+        ...provider,
+        baseUrl: provider.baseUrl ?? 'https://api.openai.com/v1',
+        fetch,
+      });
+    case 'anthropic':
+      return createAnthropicProvider({ ...provider, fetch });
+    case 'bedrock':
+      return createBedrockProvider({ ...provider, proxies });
+    default:
+      return provider satisfies never;
+  }
 }
 
 function namesInOrder(providers: LlmProvider[], preferred: string | undefined): string[] {
@@ -131,5 +177,6 @@ function createConfiguredCatalog(config: Config, providers: string[]): Catalog {
     defaultModel: config.defaultModel,
     maxContextTokens: config.maxContextTokens,
     builtIn: config.hasDemoModel ? [demoModel] : [],
+    ...(config.models === undefined ? {} : { data: config.models }),
   });
 }

@@ -18,7 +18,7 @@ const arrows: Record<string, { to: string[]; types?: string[] }> = {
   pipeline: { to: ['agent', 'files', 'llm', 'tools', 'core'] },
   runs: { to: ['core'] },
   observability: { to: ['core'], types: ['runs'] },
-  config: { to: ['core'] },
+  config: { to: ['llm', 'core'] },
   http: {
     to: ['runs', 'pipeline', 'files', 'observability', 'core'],
     types: ['llm', 'tools', 'services', 'app'],

@@ -6,6 +6,7 @@ import { parseEnv } from 'node:util';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Setting, settings } from '../src/config/settings.ts';
 import { type Config, ConfigError, loadConfig, loadConfigFromProcess, readEnvFile } from '../src/config.ts';
+import { loadCatalog } from '../src/llm/catalog.ts';
 
 const load = (env: Record<string, string>, files: Record<string, string> = {}) =>
   loadConfig(env, (path) => {
@@ -42,6 +43,7 @@ const defaults: Config = {
   drainTimeoutMs: 30_000,
   runLogTtlMs: 300_000,
   providers: [],
+  models: undefined,
   hasDemoModel: true,
   preferredProvider: undefined,
   llmModel: undefined,
@@ -49,6 +51,11 @@ const defaults: Config = {
   defaultEffort: 'standard',
   maxContextTokens: undefined,
   llmMaxTokens: undefined,
+  maxRunTokens: undefined,
+  maxRunCostUsd: undefined,
+  httpsProxy: undefined,
+  httpProxy: undefined,
+  noProxy: undefined,
   maxRevisions: 2,
   maxTurns: 10,
   maxToolCalls: 50,
@@ -100,14 +107,24 @@ describe('values', () => {
       DEMO_MODEL: 'true',
       OPENAI_API_KEY: 'sk-one',
       OPENAI_BASE_URL: 'https://llm.example.com/openai/v1',
+      ANTHROPIC_API_KEY: 'sk-two',
+      ANTHROPIC_BASE_URL: 'https://claude.example.com/api/',
+      AWS_REGION: 'eu-central-1',
+      AWS_ENDPOINT_URL_BEDROCK_RUNTIME: 'https://vpce-1.example.com/',
       VLLM_ENDPOINT: 'http://vllm:8000',
       OLLAMA_BASE_URL: 'http://ollama:11434/',
       LLM_PROVIDER: 'VLLM',
       LLM_MODEL: 'org/model:7b',
       DEFAULT_MODEL: 'gpt-5-mini',
       DEFAULT_EFFORT: 'quick',
+      MODELS_FILE: '/etc/models.yaml',
       MAX_CONTEXT_TOKENS: '4096',
       LLM_MAX_TOKENS: '100',
+      MAX_RUN_TOKENS: '1000000000',
+      MAX_RUN_COST_USD: '0.25',
+      HTTPS_PROXY: 'http://me:hush@proxy:3128',
+      HTTP_PROXY: 'proxy:8080',
+      NO_PROXY: 'localhost, .example.com',
       UPEE_MAX_REVISIONS: '0',
       MAX_TURNS: '3',
       MAX_TOOL_CALLS: '0',
@@ -116,7 +133,8 @@ describe('values', () => {
       ENABLE_METRICS: 'false',
       DOCS_ENABLED: 'off',
     };
-    expect(load(env)).toEqual({
+    const key = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'hush' };
+    expect(load({ ...env, ...key }, { '/etc/models.yaml': 'notChat: [tts]' })).toEqual({
       config: {
         ...defaults,
         port: 0,
@@ -132,16 +150,35 @@ describe('values', () => {
         runLogTtlMs: 250,
         hasDemoModel: true,
         providers: [
-          { name: 'openai', baseUrl: 'https://llm.example.com/openai/v1', apiKey: 'sk-one' },
-          { name: 'vllm', baseUrl: 'http://vllm:8000/v1', apiKey: undefined },
-          { name: 'ollama', baseUrl: 'http://ollama:11434/v1', apiKey: undefined },
+          { name: 'openai', api: 'openai', baseUrl: 'https://llm.example.com/openai/v1', apiKey: 'sk-one' },
+          {
+            name: 'anthropic',
+            api: 'anthropic',
+            baseUrl: 'https://claude.example.com/api',
+            apiKey: 'sk-two',
+          },
+          {
+            name: 'bedrock',
+            api: 'bedrock',
+            region: 'eu-central-1',
+            endpoint: 'https://vpce-1.example.com',
+            credentials: { accessKeyId: 'AKIA', secretAccessKey: 'hush' },
+          },
+          { name: 'vllm', api: 'openai', baseUrl: 'http://vllm:8000/v1', apiKey: undefined },
+          { name: 'ollama', api: 'openai', baseUrl: 'http://ollama:11434/v1', apiKey: undefined },
         ],
+        models: { ...loadCatalog(), notChat: ['tts'] },
         preferredProvider: 'vllm',
         llmModel: 'org/model:7b',
         defaultModel: 'gpt-5-mini',
         defaultEffort: 'quick',
         maxContextTokens: 4096,
         llmMaxTokens: 100,
+        maxRunTokens: 1_000_000_000,
+        maxRunCostUsd: 0.25,
+        httpsProxy: 'http://me:hush@proxy:3128/',
+        httpProxy: 'http://proxy:8080/',
+        noProxy: 'localhost, .example.com',
         maxRevisions: 0,
         maxTurns: 3,
         maxToolCalls: 0,
@@ -222,21 +259,27 @@ describe('values', () => {
 
 describe('providers', () => {
   test.each([
-    [{ OPENAI_API_KEY: 'k' }, [{ name: 'openai', baseUrl: undefined, apiKey: 'k' }]],
+    [{ OPENAI_API_KEY: 'k' }, [{ name: 'openai', api: 'openai', baseUrl: undefined, apiKey: 'k' }]],
     [
       { OPENAI_BASE_URL: 'http://localhost:1234' },
-      [{ name: 'openai', baseUrl: 'http://localhost:1234/v1', apiKey: undefined }],
+      [{ name: 'openai', api: 'openai', baseUrl: 'http://localhost:1234/v1', apiKey: undefined }],
     ],
     [
       { VLLM_ENDPOINT: 'http://gpu:8000/v1/' },
-      [{ name: 'vllm', baseUrl: 'http://gpu:8000/v1', apiKey: undefined }],
+      [{ name: 'vllm', api: 'openai', baseUrl: 'http://gpu:8000/v1', apiKey: undefined }],
     ],
-    [{ USE_OLLAMA: 'true' }, [{ name: 'ollama', baseUrl: 'http://localhost:11434/v1', apiKey: undefined }]],
+    [
+      { USE_OLLAMA: 'true' },
+      [{ name: 'ollama', api: 'openai', baseUrl: 'http://localhost:11434/v1', apiKey: undefined }],
+    ],
     [
       { USE_OLLAMA: 'true', OLLAMA_BASE_URL: 'http://o:1' },
-      [{ name: 'ollama', baseUrl: 'http://o:1/v1', apiKey: undefined }],
+      [{ name: 'ollama', api: 'openai', baseUrl: 'http://o:1/v1', apiKey: undefined }],
     ],
-    [{ OLLAMA_BASE_URL: 'http://o:1' }, [{ name: 'ollama', baseUrl: 'http://o:1/v1', apiKey: undefined }]],
+    [
+      { OLLAMA_BASE_URL: 'http://o:1' },
+      [{ name: 'ollama', api: 'openai', baseUrl: 'http://o:1/v1', apiKey: undefined }],
+    ],
   ])('%j', (env, providers) => {
     expect(configOf(env)).toEqual({ ...defaults, providers, hasDemoModel: false });
   });
@@ -258,7 +301,7 @@ describe('providers', () => {
     ['http://[::1]:11434', 'http://[::1]:11434/v1'],
     ['http://[2001:db8::1]/v1', 'http://[2001:db8::1]/v1'],
   ])('the base URL %s is %s', (text, expected) => {
-    expect(configOf({ OPENAI_BASE_URL: text }).providers[0]?.baseUrl).toBe(expected);
+    expect(configOf({ OPENAI_BASE_URL: text }).providers[0]).toMatchObject({ baseUrl: expected });
   });
 
   test('the demo model is on without a provider, and where DEMO_MODEL says so', () => {
@@ -285,10 +328,215 @@ describe('providers', () => {
     ]);
   });
 
+  const bedrock = (more: object = {}) => ({
+    name: 'bedrock',
+    api: 'bedrock',
+    region: 'us-east-1',
+    endpoint: undefined,
+    credentials: undefined,
+    ...more,
+  });
+
+  test('Anthropic needs its key, and takes a base URL with or without a path', () => {
+    const anthropic = { name: 'anthropic', api: 'anthropic', baseUrl: undefined, apiKey: 'k' };
+    expect(configOf({ ANTHROPIC_API_KEY: 'k' }).providers).toEqual([anthropic]);
+    const files = { '/run/key': 'k\n' };
+    expect(configOf({ ANTHROPIC_API_KEY_FILE: '/run/key' }, files).providers).toEqual([anthropic]);
+    for (const [given, baseUrl] of [
+      ['http://[::1]:9000', 'http://[::1]:9000'],
+      ['http://host/', 'http://host'],
+      ['http://host/claude//', 'http://host/claude'],
+    ] as const) {
+      expect(configOf({ ANTHROPIC_API_KEY: 'k', ANTHROPIC_BASE_URL: given }).providers).toEqual([
+        { ...anthropic, baseUrl },
+      ]);
+    }
+    expect(load({ ANTHROPIC_BASE_URL: 'http://host' })).toEqual({
+      config: defaults,
+      warnings: [
+        'ANTHROPIC_BASE_URL is set, but ANTHROPIC_API_KEY is not: the provider anthropic is not used',
+      ],
+    });
+    expect(problemsOf({ ANTHROPIC_API_KEY: 'hush\nhush' })).toEqual([
+      'ANTHROPIC_API_KEY must be one line of plain characters without spaces inside',
+    ]);
+    expect(problemsOf({ ANTHROPIC_API_KEY: 'k', ANTHROPIC_BASE_URL: 'http://me:hush@host' })).toEqual([
+      'ANTHROPIC_BASE_URL must not hold a user name or a password',
+    ]);
+  });
+
+  test.each([
+    { AWS_PROFILE: 'work' },
+    { AWS_BEARER_TOKEN_BEDROCK: 'hush' },
+    { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/v2' },
+    { AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://169.254.170.23/v1' },
+    { AWS_WEB_IDENTITY_TOKEN_FILE: '/var/run/token' },
+    { AWS_ACCESS_KEY_ID: 'AKIA' },
+  ])('Bedrock is on by a region together with %j, and not by one of them', (credentials: object) => {
+    expect(configOf({ AWS_REGION: 'eu-west-1', ...credentials }).providers).toEqual([
+      bedrock({ region: 'eu-west-1' }),
+    ]);
+    expect(load({ AWS_REGION: 'eu-west-1' })).toEqual({ config: defaults, warnings: [] });
+    expect(load({ ...credentials })).toEqual({ config: defaults, warnings: [] });
+  });
+
+  test('Bedrock is on by LLM_PROVIDER alone, in us-east-1', () => {
+    expect(configOf({ LLM_PROVIDER: 'bedrock' })).toEqual({
+      ...defaults,
+      providers: [bedrock()],
+      preferredProvider: 'bedrock',
+      hasDemoModel: false,
+    });
+  });
+
+  test('keys of AWS are handed on unless the SDK would take a profile or a token before them', () => {
+    const env = { AWS_REGION: 'us-east-1', AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'hush' };
+    const keys = { accessKeyId: 'AKIA', secretAccessKey: 'hush' };
+    expect(configOf(env).providers).toEqual([bedrock({ credentials: keys })]);
+    expect(configOf({ ...env, AWS_SESSION_TOKEN: 'token' }).providers).toEqual([
+      bedrock({ credentials: { ...keys, sessionToken: 'token' } }),
+    ]);
+    expect(configOf({ ...env, AWS_PROFILE: 'work' }).providers).toEqual([bedrock()]);
+    expect(configOf({ ...env, AWS_BEARER_TOKEN_BEDROCK: 'hush' }).providers).toEqual([bedrock()]);
+  });
+
+  test('DEFAULT_MODEL makes its provider the preferred one where nothing else says which is', () => {
+    const env = { OPENAI_API_KEY: 'k', ANTHROPIC_API_KEY: 'k', DEFAULT_MODEL: 'claude-haiku-4-5-20251001' };
+    expect(configOf(env).preferredProvider).toBe('anthropic');
+    expect(configOf({ ...env, LLM_PROVIDER: 'openai' }).preferredProvider).toBe('openai');
+    expect(configOf({ ...env, LLM_MODEL: 'gpt-4o' }).preferredProvider).toBeUndefined();
+    expect(configOf({ ...env, ANTHROPIC_API_KEY: '' }).preferredProvider).toBeUndefined();
+    expect(configOf({ ...env, DEFAULT_MODEL: 'of-some-server' }).preferredProvider).toBeUndefined();
+  });
+
+  test('what is probably not meant is a warning', () => {
+    const elsewhere = { OPENAI_BASE_URL: 'http://gateway:4000' };
+    const asked = (model: string) =>
+      "OPENAI_BASE_URL is not OpenAI's own, and LLM_MODEL and DEFAULT_MODEL are not set: " +
+      `requests that name no model ask it for ${model}`;
+    expect(load(elsewhere).warnings).toEqual([asked('gpt-6.1-terra')]);
+    expect(load({ ...elsewhere, DEFAULT_EFFORT: 'quick' }).warnings).toEqual([asked('gpt-6-luna')]);
+    expect(load({ ...elsewhere, LLM_MODEL: 'mine' }).warnings).toEqual([]);
+    expect(load({ ...elsewhere, DEFAULT_MODEL: 'gpt-4o' }).warnings).toEqual([]);
+    expect(load({ OPENAI_BASE_URL: 'https://api.openai.com/v1' }).warnings).toEqual([]);
+    const key = { OPENAI_API_KEY: 'k' };
+    expect(load({ ...key, DEFAULT_MODEL: 'claude-haiku-4-5-20251001' }).warnings).toEqual([
+      'DEFAULT_MODEL claude-haiku-4-5-20251001 is a model of anthropic, which is not configured; it is not used',
+    ]);
+    expect(load({ ...key, DEFAULT_MODEL: 'gpt-5.6' }).warnings).toEqual([]);
+    expect(load({ ...key, DEFAULT_MODEL: 'of-some-server' }).warnings).toEqual([]);
+  });
+
   test('a wrong setting of a provider is not reported as a missing provider too', () => {
     expect(problemsOf({ LLM_PROVIDER: 'openai', OPENAI_BASE_URL: 'nowhere' })).toEqual([
       'OPENAI_BASE_URL must be a URL that starts with http:// or https:// (it is "nowhere")',
     ]);
+  });
+});
+
+describe('MODELS_FILE', () => {
+  const path = '/etc/models.yaml';
+  const withFile = (text: string, env: Record<string, string> = {}, files: Record<string, string> = {}) =>
+    [
+      { MODELS_FILE: path, ...env },
+      { [path]: text, ...files },
+    ] as const;
+  const endpoints = `providers:
+  groq:
+    api: openai
+    baseUrl: https://api.groq.com/openai/v1/
+    apiKeyEnv: GROQ_API_KEY
+    default: llama-3.3-70b
+    models:
+      - id: llama-3.3-70b
+        contextWindow: 131072
+        price: { input: 0.59, output: 0.79 }
+  lab:
+    baseUrl: http://[::1]:9000
+  sealed:
+    baseUrl: http://sealed
+    apiKeyFile: /run/sealed
+`;
+
+  test('names endpoints, whose keys come from variables and files', () => {
+    const env = { GROQ_API_KEY: ' gsk-one ', LLM_PROVIDER: 'Lab', USE_OLLAMA: '1' };
+    const { config, warnings } = load(...withFile(endpoints, env, { '/run/sealed': 'sk-file\n' }));
+    expect(warnings).toEqual([]);
+    expect(config.preferredProvider).toBe('lab');
+    expect(config.hasDemoModel).toBe(false);
+    expect(config.providers).toEqual([
+      { name: 'ollama', api: 'openai', baseUrl: 'http://localhost:11434/v1', apiKey: undefined },
+      { name: 'groq', api: 'openai', baseUrl: 'https://api.groq.com/openai/v1', apiKey: 'gsk-one' },
+      { name: 'lab', api: 'openai', baseUrl: 'http://[::1]:9000/v1', apiKey: undefined },
+      { name: 'sealed', api: 'openai', baseUrl: 'http://sealed/v1', apiKey: 'sk-file' },
+    ]);
+    expect(config.models?.providers.groq?.models.map(({ id }) => id)).toEqual(['llama-3.3-70b']);
+  });
+
+  test('may leave a key to NAME_FILE, and a variable that it names is no typing error', () => {
+    const text = 'providers: { x: { baseUrl: http://x, apiKeyEnv: OPENAI_API_KEYS } }';
+    const env = { OPENAI_API_KEYS_FILE: '/run/key' };
+    expect(load(...withFile(text, env, { '/run/key': 'sk-x' }))).toMatchObject({
+      config: { providers: [{ name: 'x', apiKey: 'sk-x' }] },
+      warnings: [],
+    });
+  });
+
+  test('leaves an endpoint out while its variable is not set', () => {
+    const { config, warnings } = load(...withFile(endpoints, {}, { '/run/sealed': 'sk-file' }));
+    expect(config.providers.map(({ name }) => name)).toEqual(['lab', 'sealed']);
+    expect(warnings).toEqual([
+      `${path}, line 5, providers.groq.apiKeyEnv: the variable GROQ_API_KEY is not set, so groq is not used`,
+    ]);
+    const preferred = withFile(endpoints, { LLM_PROVIDER: 'groq' }, { '/run/sealed': 'sk-file' });
+    expect(problemsOf(...preferred)).toEqual([
+      'LLM_PROVIDER must be a configured provider; configured: lab, sealed (it is "groq")',
+    ]);
+  });
+
+  test('warns by its own models', () => {
+    const text = 'providers: { openai: { effort: { standard: gpt-4o }, models: [{ id: gpt-4o }] } }';
+    expect(load(...withFile(text, { OPENAI_BASE_URL: 'http://x' })).warnings.join()).toMatch(
+      /ask it for gpt-4o$/,
+    );
+  });
+
+  test.each([
+    [{}, [`MODELS_FILE names a file that cannot be read (ENOENT): ${path}`]],
+    [{ [path]: ' \n' }, [`MODELS_FILE names an empty file: ${path}`]],
+    [{ [path]: 'a: [' }, [expect.stringMatching(/^\/etc\/models\.yaml, line 1: \S/)]],
+    [
+      { [path]: 'providers:\n  x:\n    baseUrl: me\n    apikey: y\n    models: [{ name: 3 }]\n' },
+      [
+        `${path}, line 4, providers.x.apikey: is not a known field`,
+        `${path}, line 5, providers.x.models.0.id: is missing`,
+        `${path}, line 5, providers.x.models.0.name: must be string`,
+      ],
+    ],
+    [
+      { [path]: 'providers:\n  x:\n    baseUrl: http://me:hush@host' },
+      [`${path}, line 3, providers.x.baseUrl: must not hold a user name or a password`],
+    ],
+    [
+      { [path]: 'providers:\n  x:\n    baseUrl: host:1\n    apiKeyFile: /run/none' },
+      [
+        `${path}, line 3, providers.x.baseUrl: must be a URL that starts with http:// or https://`,
+        `${path}, line 4, providers.x.apiKeyFile: names a file that cannot be read (ENOENT): /run/none`,
+      ],
+    ],
+    [
+      { [path]: 'providers:\n  x: { baseUrl: http://x, apiKeyFile: /run/key }', '/run/key': 'hush hush' },
+      [`${path}, line 2, providers.x.apiKeyFile: must be one line of plain characters without spaces inside`],
+    ],
+  ])('%j stops the start with plain lines', (files, problems) => {
+    expect(problemsOf({ MODELS_FILE: path, LLM_PROVIDER: 'x' }, files)).toEqual(problems);
+  });
+
+  test('a wrong key is refused, unshown', () => {
+    const problems = problemsOf(
+      ...withFile(endpoints, { GROQ_API_KEY: 'hush hush' }, { '/run/sealed': 'sk-file' }),
+    );
+    expect(problems).toEqual(['GROQ_API_KEY must be one line of plain characters without spaces inside']);
   });
 });
 
@@ -323,6 +571,16 @@ describe('problems', () => {
     ['MAX_TURNS', '0', wholeNumber(1, 1000)],
     ['MAX_TOOL_CALLS', '-1', wholeNumber(0, 10_000)],
     ['TOOL_TIMEOUT', '', undefined],
+    ['MAX_RUN_TOKENS', '0', wholeNumber(1, 1_000_000_000)],
+    ['MAX_RUN_COST_USD', '0', 'an amount of US dollars above 0, at most 1000000'],
+    ['MAX_RUN_COST_USD', '$5', 'an amount of US dollars above 0, at most 1000000'],
+    ['AWS_REGION', 'Frankfurt', 'a region of AWS such as eu-central-1'],
+    ['AWS_REGION', 'us-east-1.evil.example', 'a region of AWS such as eu-central-1'],
+    ['AWS_ENDPOINT_URL_BEDROCK_RUNTIME', 'bedrock:1', 'a URL that starts with http:// or https://'],
+    ['ANTHROPIC_BASE_URL', 'api.anthropic.com', 'a URL that starts with http:// or https://'],
+    ['HTTPS_PROXY', 'socks5://proxy:1080', 'the address of a proxy such as http://proxy.example.com:3128'],
+    ['HTTP_PROXY', 'http://proxy:99999', 'the address of a proxy such as http://proxy.example.com:3128'],
+    ['MODELS_FILE', 'a\nb', 'one line without control characters'],
     ['TIMEZONE', 'Mars/Olympus', 'an IANA time zone such as Europe/Berlin'],
     ['TIMEZONE', '+02:00', 'an IANA time zone such as Europe/Berlin'],
     ['OPENAI_BASE_URL', 'localhost:1234/v1', 'a URL that starts with http:// or https://'],
@@ -364,7 +622,7 @@ describe('problems', () => {
 
 describe('secrets', () => {
   test('a key is trimmed at its ends', () => {
-    expect(configOf({ OPENAI_API_KEY: ' sk-one\r\n' }).providers[0]?.apiKey).toBe('sk-one');
+    expect(configOf({ OPENAI_API_KEY: ' sk-one\r\n' }).providers[0]).toMatchObject({ apiKey: 'sk-one' });
   });
 
   test.each(['hush\nhush', 'hush hush', 'hush\u0000', 'hushé', 'hush\tx'])(
@@ -401,14 +659,14 @@ describe('secrets', () => {
     expect(load({ OPENAI_API_KEY_FILE: '/run/key' }, files)).toEqual({
       config: {
         ...defaults,
-        providers: [{ name: 'openai', baseUrl: undefined, apiKey: 'sk-file' }],
+        providers: [{ name: 'openai', api: 'openai', baseUrl: undefined, apiKey: 'sk-file' }],
         hasDemoModel: false,
       },
       warnings: [],
     });
     expect(
-      configOf({ OPENAI_API_KEY_FILE: '/run/key', OPENAI_API_KEY: '' }, files).providers[0]?.apiKey,
-    ).toBe('sk-file');
+      configOf({ OPENAI_API_KEY_FILE: '/run/key', OPENAI_API_KEY: '' }, files).providers[0],
+    ).toMatchObject({ apiKey: 'sk-file' });
   });
 
   test('what is wrong with such a file is a problem', () => {
@@ -434,7 +692,7 @@ describe('secrets', () => {
   test('files are read from the disk by default', () => {
     const path = join(temporaryDirectory(), 'key');
     writeFileSync(path, 'sk-disk\n');
-    expect(loadConfig({ OPENAI_API_KEY_FILE: path }).config.providers[0]?.apiKey).toBe('sk-disk');
+    expect(loadConfig({ OPENAI_API_KEY_FILE: path }).config.providers).toMatchObject([{ apiKey: 'sk-disk' }]);
   });
 
   test('only secrets have a file', () => {
@@ -461,8 +719,8 @@ describe('near misses', () => {
     const names =
       'HOME PATH PORTS HOSTS HOSTNAME LOGNAME USER SHELL TERM TZ LANG PWD OLDPWD SHLVL NODE_ENV NODE_OPTIONS CI ' +
       'LS_COLORS LC_ALL XDG_RUNTIME_DIR SSH_AUTH_SOCK npm_config_cache npm_package_version http_proxy NO_PROXY ' +
-      'KUBERNETES_PORT KUBERNETES_SERVICE_HOST REDIS_PORT X_PORT MY_HOST VLLM_PORT OLLAMA_HOST AWS_REGION AWS_PROFILE ' +
-      'ANTHROPIC_API_KEY ANTHROPIC_BASE_URL REDIS_URL REDIS_URL_FILE MAX_SESSIONS MAX_RUN_TOKENS WORKER_TIMEOUT TRACING';
+      'KUBERNETES_PORT KUBERNETES_SERVICE_HOST REDIS_PORT X_PORT MY_HOST VLLM_PORT OLLAMA_HOST AWS_PROFILE AWS_DEFAULT_REGION ' +
+      'FTP_PROXY ftp_proxy ALL_PROXY https_proxy REDIS_URL REDIS_URL_FILE MAX_SESSIONS WORKER_TIMEOUT TRACING';
     const env = Object.fromEntries(names.split(' ').map((name) => [name, '1']));
     expect(load({ ...env, MAX_TURN: '' }).warnings).toEqual([]);
   });
@@ -482,6 +740,22 @@ describe('.env', () => {
     expect(() => readEnvFile(join(directory, '.env'))).toThrow(
       new ConfigError([`${join(directory, '.env')} cannot be read (EISDIR)`]),
     );
+  });
+
+  test("hands AWS's variables on to the SDK, which reads the environment only", () => {
+    const directory = temporaryDirectory();
+    writeFileSync(
+      join(directory, '.env'),
+      'AWS_REGION=eu-west-1\nAWS_BEARER_TOKEN_BEDROCK=one\nAWS_PROFILE=file\nPORT=1\n',
+    );
+    process.chdir(directory);
+    for (const name of ['AWS_REGION', 'AWS_BEARER_TOKEN_BEDROCK', 'PORT']) vi.stubEnv(name, undefined);
+    vi.stubEnv('AWS_PROFILE', 'real');
+    expect(loadConfigFromProcess().config.providers).toMatchObject([
+      { name: 'bedrock', region: 'eu-west-1' },
+    ]);
+    const { AWS_BEARER_TOKEN_BEDROCK, AWS_PROFILE, PORT } = process.env;
+    expect([AWS_BEARER_TOKEN_BEDROCK, AWS_PROFILE, PORT]).toEqual(['one', 'real', undefined]);
   });
 
   test('the real environment wins over the file of the working directory', () => {

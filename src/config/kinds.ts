@@ -35,6 +35,17 @@ export function wholeNumber(from: number, to: number, unit?: string): Kind<numbe
   };
 }
 
+const mostDollars = 1_000_000;
+
+export const dollars: Kind<number> = {
+  unit: 'US dollars',
+  parse(text) {
+    const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+    if (value > 0 && value <= mostDollars) return value;
+    throw new InvalidValue(`be an amount of US dollars above 0, at most ${mostDollars}`);
+  },
+};
+
 /** The longest wait that a timer takes (2^31 - 1 ms), in whole seconds. */
 const longestSeconds = 2_147_483;
 
@@ -104,14 +115,49 @@ export const secret: Kind<string> = {
 /** The root of a Chat Completions server: `/v1` where no path is given, no slash at the end. */
 export const baseUrl: Kind<string> = {
   parse(text) {
-    const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
-    if (url === null) throw new InvalidValue('be a URL that starts with http:// or https://');
-    if (url.username !== '' || url.password !== '') {
-      throw new InvalidValue('not hold a user name or a password');
-    }
-    if (/[?#]/.test(text)) throw new InvalidValue('not hold a query or a fragment (? or #)');
-    const path = url.pathname.replace(/\/+$/, '');
-    return url.origin + (path === '' ? '/v1' : path);
+    const { origin, path } = toAddress(text);
+    return origin + (path === '' ? '/v1' : path);
+  },
+};
+
+/** The root of a server whose client adds the rest of the path; no slash at the end. */
+export const rootUrl: Kind<string> = {
+  parse(text) {
+    const { origin, path } = toAddress(text);
+    return origin + path;
+  },
+};
+
+function toAddress(text: string): { origin: string; path: string } {
+  const url = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+  if (url === null) throw new InvalidValue('be a URL that starts with http:// or https://');
+  if (url.username !== '' || url.password !== '')
+    throw new InvalidValue('not hold a user name or a password');
+  if (/[?#]/.test(text)) throw new InvalidValue('not hold a query or a fragment (? or #)');
+  return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') };
+}
+
+/** A proxy may have a user name and a password, and its scheme is often left out. */
+export const proxyUrl: Kind<string> = {
+  parse(text) {
+    const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+    if (url !== null && /^https?:$/.test(url.protocol) && /^\/?$/.test(url.pathname)) return url.href;
+    throw new InvalidValue('be the address of a proxy such as http://proxy.example.com:3128');
+  },
+};
+
+export const region: Kind<string> = {
+  parse(text) {
+    if (/^[a-z]{2,}(-[a-z0-9]+)+$/.test(text)) return text;
+    throw new InvalidValue('be a region of AWS such as eu-central-1');
+  },
+};
+
+/** Not empty, on one line. */
+export const line: Kind<string> = {
+  parse(text) {
+    if (/^[^\p{Cc}]+$/u.test(text)) return text;
+    throw new InvalidValue('be one line without control characters');
   },
 };
 

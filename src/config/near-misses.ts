@@ -2,9 +2,7 @@ import { nearestOf } from '../core/nearest.js';
 import { type Setting, settings } from './settings.js';
 
 /** Names of a wider list that are no typing errors, although this version does not read them. */
-const reservedNames =
-  `ANTHROPIC_API_KEY ANTHROPIC_BASE_URL AWS_REGION MODELS_FILE MAX_RUN_TOKENS MAX_RUN_COST_USD
-  UPEE_PLANNER_MODEL UPEE_JUDGE_MODEL UPEE_JUDGE_SAMPLE CONTEXT_THRESHOLD MAX_FILE_BYTES
+const reservedNames = `UPEE_PLANNER_MODEL UPEE_JUDGE_MODEL UPEE_JUDGE_SAMPLE CONTEXT_THRESHOLD MAX_FILE_BYTES
   MCP_SERVERS MCP_TRANSPORT MCP_SERVER_URL MCP_SSL_VERIFY EVENT_LOG
   MEMORY_BACKEND MEMORY_FILESYSTEM_PATH MAX_SESSIONS SESSION_CONFLICT REDIS_URL
   WORKER_AGENT_ENDPOINTS WORKER_AGENT_ENDPOINT WORKER_TIMEOUT WORKER_TLS_CA_FILE WORKER_TLS_CERT_FILE
@@ -13,10 +11,14 @@ const reservedNames =
   HMAC_KEYS RATE_LIMIT_RPM RATE_LIMIT_STREAMS_RPM TENANT_DAILY_TOKENS TENANT_DAILY_COST_USD METRICS_TOKEN
   CAPTURE_CONTENT ENABLE_TRACING TRACING`.split(/\s+/);
 
-/** One line for each set variable whose name is almost a setting's. */
-export function nearMisses(env: NodeJS.ProcessEnv): string[] {
+/** Other programs' names that look like settings. */
+const foreignNames = ['FTP_PROXY', 'ftp_proxy'];
+
+/** One line for each set variable whose name is almost a setting's; `others` are names that are used, too. */
+export function nearMisses(env: NodeJS.ProcessEnv, others: readonly string[] = []): string[] {
   const known = Object.values<Setting>(settings).flatMap(namesOf);
-  const ignored = new Set([...known, ...reservedNames, ...reservedNames.map((each) => `${each}_FILE`)]);
+  const reserved = [...reservedNames, ...others].flatMap((each) => [each, `${each}_FILE`]);
+  const ignored = new Set([...known, ...foreignNames, ...reserved]);
   const warnings: string[] = [];
   for (const [name, value] of Object.entries(env)) {
     if (!value || ignored.has(name) || !isLongEnough(name)) continue;

@@ -1,4 +1,4 @@
-import { InvalidValue } from './kinds.js';
+import { InvalidValue, type Kind, secret } from './kinds.js';
 import { type Setting, type SettingValues, settings } from './settings.js';
 
 export type Source = {
@@ -25,20 +25,28 @@ export function textOfVariable(env: NodeJS.ProcessEnv, name: string): string | u
 
 function readSetting(source: Source, setting: Setting): unknown {
   const given = setting.kind.isSecret ? secretText(source, setting.env) : plainText(source, setting);
-  if (given === undefined) {
-    return setting.default === undefined ? undefined : setting.kind.parse(setting.default);
-  }
-  try {
-    return setting.kind.parse(given.text);
-  } catch (error) {
-    if (!(error instanceof InvalidValue)) throw error;
-    const shown = setting.kind.isSecret ? '' : shownValue(given.text);
-    source.problems.push(`${given.name} must ${error.message}${shown}`);
-    return undefined;
-  }
+  if (given !== undefined) return parseGiven(source, given, setting.kind);
+  return setting.default === undefined ? undefined : setting.kind.parse(setting.default);
+}
+
+/** The secret of a variable that is no setting, or of the file that NAME_FILE names. */
+export function readSecret(source: Source, name: string): string | undefined {
+  const given = secretText(source, name);
+  return given && parseGiven(source, given, secret);
 }
 
 type Given = { name: string; text: string };
+
+function parseGiven<T>(source: Source, { name, text }: Given, kind: Kind<T>): T | undefined {
+  try {
+    return kind.parse(text);
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    const shown = kind.isSecret ? '' : shownValue(text);
+    source.problems.push(`${name} must ${error.message}${shown}`);
+    return undefined;
+  }
+}
 
 function plainText({ env, warnings }: Source, { env: name, alias }: Setting): Given | undefined {
   const text = textOfVariable(env, name);
@@ -52,23 +60,33 @@ function plainText({ env, warnings }: Source, { env: name, alias }: Setting): Gi
   return older === undefined || alias === undefined ? undefined : { name: alias, text: older };
 }
 
-function secretText({ env, readFile, problems }: Source, name: string): Given | undefined {
-  const text = textOfVariable(env, name);
+function secretText(source: Source, name: string): Given | undefined {
+  const text = textOfVariable(source.env, name);
   const fileName = `${name}_FILE`;
-  const path = textOfVariable(env, fileName);
+  const path = textOfVariable(source.env, fileName);
   if (path === undefined) return text === undefined ? undefined : { name, text };
   if (text !== undefined) {
-    problems.push(`${name} and ${fileName} are both set; keep one of them`);
+    source.problems.push(`${name} and ${fileName} are both set; keep one of them`);
     return undefined;
   }
+  const content = textOfFile(source, fileName, path)?.trim();
+  return content === undefined ? undefined : { name: fileName, text: content };
+}
+
+/** What is in the file that a setting names; undefined, and a problem, when there is nothing. */
+export function textOfFile(
+  { readFile, problems }: Source,
+  settingName: string,
+  path: string,
+): string | undefined {
   const shownPath = isShowable(path) ? `: ${path}` : '';
   try {
-    const content = readFile(path).trim();
-    if (content !== '') return { name: fileName, text: content };
-    problems.push(`${fileName} names an empty file${shownPath}`);
+    const content = readFile(path);
+    if (content.trim() !== '') return content;
+    problems.push(`${settingName} names an empty file${shownPath}`);
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    problems.push(`${fileName} names a file that cannot be read${code ? ` (${code})` : ''}${shownPath}`);
+    problems.push(`${settingName} names a file that cannot be read${code ? ` (${code})` : ''}${shownPath}`);
   }
   return undefined;
 }

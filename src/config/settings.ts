@@ -2,12 +2,17 @@ import { efforts } from '../core/message.js';
 import {
   baseUrl,
   boolean,
+  dollars,
   host,
   type Kind,
+  line,
   lowerCaseName,
   name,
   oneOf,
   origins,
+  proxyUrl,
+  region,
+  rootUrl,
   seconds,
   secret,
   timezone,
@@ -30,6 +35,7 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 /** Above this a body would not fit into one string of the runtime. */
 const largestBodyBytes = 500_000_000;
 const mostTokens = 100_000_000;
+const mostRunTokens = 1_000_000_000;
 
 /** Every setting: its name in Config, its variable, how it is read, its default and what it means. */
 export const settings = {
@@ -129,6 +135,33 @@ export const settings = {
     group: 'models',
     about: 'Any server that speaks Chat Completions, as provider openai; unless set, OpenAI itself.',
   },
+  anthropicApiKey: {
+    env: 'ANTHROPIC_API_KEY',
+    kind: secret,
+    group: 'models',
+    about: 'Key of the provider anthropic. ANTHROPIC_API_KEY_FILE names a file that holds it instead.',
+  },
+  anthropicBaseUrl: {
+    env: 'ANTHROPIC_BASE_URL',
+    kind: rootUrl,
+    group: 'models',
+    about: "Any server that speaks Anthropic's Messages; unless set, Anthropic itself. Needs the key too.",
+  },
+  awsRegion: {
+    env: 'AWS_REGION',
+    kind: region,
+    default: 'us-east-1',
+    group: 'models',
+    about:
+      'Region of the provider bedrock, which is on when this and credentials of AWS are in the environment, or by ' +
+      'LLM_PROVIDER=bedrock; see README.md.',
+  },
+  bedrockEndpoint: {
+    env: 'AWS_ENDPOINT_URL_BEDROCK_RUNTIME',
+    kind: rootUrl,
+    group: 'models',
+    about: "Another endpoint for bedrock, such as a VPC's; unless set, the region's own.",
+  },
   vllmBaseUrl: {
     env: 'VLLM_ENDPOINT',
     kind: baseUrl,
@@ -152,7 +185,9 @@ export const settings = {
     env: 'LLM_PROVIDER',
     kind: lowerCaseName,
     group: 'models',
-    about: 'The provider that is tried first: openai, vllm, ollama or demo. It must be configured.',
+    about:
+      "The provider that is tried first: openai, anthropic, bedrock, vllm, ollama, one of MODELS_FILE's or demo. " +
+      'It must be configured.',
   },
   llmModel: {
     env: 'LLM_MODEL',
@@ -164,7 +199,7 @@ export const settings = {
     env: 'DEFAULT_MODEL',
     kind: name,
     group: 'models',
-    about: 'The catalogue model of a request that names none.',
+    about: 'The catalogue model of a request that names none, whatever its effort.',
   },
   defaultEffort: {
     env: 'DEFAULT_EFFORT',
@@ -172,6 +207,13 @@ export const settings = {
     default: 'standard',
     group: 'models',
     about: `The effort of a request that names none: ${efforts.join(', ')}.`,
+  },
+  modelsFile: {
+    env: 'MODELS_FILE',
+    kind: line,
+    group: 'models',
+    about:
+      'Path of a YAML file with more models, other facts of known ones, and more endpoints; see README.md.',
   },
   maxContextTokens: {
     env: 'MAX_CONTEXT_TOKENS',
@@ -184,6 +226,39 @@ export const settings = {
     kind: wholeNumber(1, mostTokens, 'tokens'),
     group: 'models',
     about: 'The most tokens of one answer; unless set, as planned for each request.',
+  },
+  maxRunTokens: {
+    env: 'MAX_RUN_TOKENS',
+    kind: wholeNumber(1, mostRunTokens, 'tokens'),
+    group: 'models',
+    about: 'The most tokens, input and output of all model calls, of one run; unless set, no cap.',
+  },
+  maxRunCostUsd: {
+    env: 'MAX_RUN_COST_USD',
+    kind: dollars,
+    group: 'models',
+    about: 'The most that one run may cost by the prices of the catalogue; unless set, no cap.',
+  },
+  httpsProxy: {
+    env: 'HTTPS_PROXY',
+    alias: 'https_proxy',
+    kind: proxyUrl,
+    group: 'models',
+    about: 'Proxy to model providers at https:// addresses; unless set, HTTP_PROXY.',
+  },
+  httpProxy: {
+    env: 'HTTP_PROXY',
+    alias: 'http_proxy',
+    kind: proxyUrl,
+    group: 'models',
+    about: 'Proxy to model providers at http:// addresses.',
+  },
+  noProxy: {
+    env: 'NO_PROXY',
+    alias: 'no_proxy',
+    kind: line,
+    group: 'models',
+    about: 'Hosts that are asked directly, comma-separated: example.com, .example.com, host:port or *.',
   },
   maxRevisions: {
     env: 'UPEE_MAX_REVISIONS',

@@ -17,13 +17,7 @@ import {
   textOf,
 } from '../core/message.js';
 import { toClosedSchema } from './anthropic-schema.js';
-import type { LlmRequest, Model, ToolDefinition } from './provider.js';
-
-/** What the catalogue may say of how a model is made to think, and how it is kept from it. */
-export type ThinkingModel = Model & {
-  /** `off` absent: it does not think unless asked to; `never`: it always does */
-  thinking?: { on: 'adaptive' | 'budget'; off?: 'disabled' | 'between_tools' | 'never' };
-};
+import type { LlmRequest, ToolDefinition } from './provider.js';
 
 const cached = { cache_control: { type: 'ephemeral' } } as const;
 
@@ -193,7 +187,7 @@ type WireEffort = 'low' | 'medium' | 'high';
 type Thinking = { thinking?: WireThinking; effort?: WireEffort };
 
 function toThinking(request: LlmRequest, maxTokens: number, isPrefilled: boolean): Thinking {
-  const model: ThinkingModel = request.model;
+  const { model } = request;
   if (!model.accepts.reasoning) return {};
   const { on, off } = model.thinking ?? { on: 'adaptive' };
   const isWanted = request.effort !== 'quick' && !isPrefilled;

@@ -25,9 +25,6 @@ import type { LlmRequest, Model, ResponseFormat, ToolDefinition } from './provid
 type Turn = { role: 'user' | 'assistant'; content: ContentBlock[] };
 type WireDocument = ToolInputSchema.JsonMember['json'];
 
-/** What the catalogue may say of a model beyond the port: whether it takes cache markers; absent: by its family. */
-type CachingModel = Model & { promptCache?: boolean };
-
 /** Stands where the API demands text and there is none: blank text is refused. */
 const noText = '(empty)';
 
@@ -81,7 +78,7 @@ function isWritten(text: string): boolean {
  * Claude and Nova take markers; Claude before 3.7 refuses them, and other families do.
  * @see https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html
  */
-function takesCachePoint(model: CachingModel): boolean {
+function takesCachePoint(model: Model): boolean {
   if (model.promptCache !== undefined) return model.promptCache;
   return /\banthropic\.claude-(?!v\d|instant|3-(?!7))|\bamazon\.nova-/.test(model.id);
 }

@@ -1,11 +1,5 @@
 import type { Effort } from '../core/message.js';
-import type { LlmRequest, Model } from './provider.js';
-
-/** What the catalogue may say of how Claude is made to think, and how it is kept from it; absent: it is left alone. */
-type ThinkingModel = Model & {
-  /** `off` absent: it does not think unless asked to; `never`: it always does */
-  thinking?: { on: 'adaptive' | 'budget'; off?: 'disabled' | 'between_tools' | 'never' };
-};
+import type { LlmRequest } from './provider.js';
 
 type Thinking = { type: 'adaptive'; display: 'summarized' } | { type: 'disabled' | 'between_tools' };
 
@@ -13,7 +7,7 @@ type Thinking = { type: 'adaptive'; display: 'summarized' } | { type: 'disabled'
 export function toThinking(
   request: LlmRequest,
 ): { thinking?: Thinking; effort: 'low' | 'medium' | 'high' } | undefined {
-  const { thinking, accepts }: ThinkingModel = request.model;
+  const { thinking, accepts } = request.model;
   if (!accepts.reasoning || thinking?.on !== 'adaptive') return undefined;
   const effort = toEffort(request.effort);
   const isPrefilled = request.messages.at(-1)?.role === 'assistant';

@@ -7,6 +7,7 @@ import { statusOf, streamFault, toError, toOpeningFault } from './bedrock-errors
 import { createEventDecoder } from './bedrock-events.js';
 import { toRequest } from './bedrock-request.js';
 import type { LlmProvider, LlmRequest, ProbedModel } from './provider.js';
+import type { ProxyOptions } from './transport.js';
 
 export type BedrockProviderOptions = {
   /** how the provider is named to callers */
@@ -18,6 +19,8 @@ export type BedrockProviderOptions = {
   credentials?: BedrockCredentials | undefined;
   /** HTTP/1.1 keeps its connections; over HTTP/2 the SDK opens one for each answer. Default 1 */
   httpVersion?: 1 | 2 | undefined;
+  /** for HTTP/1.1, on Node.js 24 and newer */
+  proxies?: ProxyOptions | undefined;
 };
 export type BedrockCredentials = {
   accessKeyId: string;
@@ -63,7 +66,12 @@ async function openConnection(options: BedrockProviderOptions): Promise<Connecti
     import('@aws-sdk/client-bedrock-runtime'),
     import('@smithy/node-http-handler'),
   ]);
-  const agent = { keepAlive: true, maxSockets: Number.POSITIVE_INFINITY };
+  const { httpsProxy, httpProxy, noProxy } = options.proxies ?? {};
+  const agent = {
+    keepAlive: true,
+    maxSockets: Number.POSITIVE_INFINITY,
+    proxyEnv: { HTTPS_PROXY: httpsProxy ?? httpProxy, HTTP_PROXY: httpProxy, NO_PROXY: noProxy },
+  };
   const requestHandler =
     options.httpVersion === 2
       ? new handlers.NodeHttp2Handler()

@@ -1,8 +1,17 @@
 import { readFileSync } from 'node:fs';
-import { type Static, Type } from 'typebox';
-import Value from 'typebox/value';
 import { type Document, LineCounter, parseDocument } from 'yaml';
 import type { Effort } from '../core/message.js';
+import { meaningProblems, patternProblems } from './catalog-meaning.js';
+import { type Endpoint, endpointProblems, endpointsOf, overlay } from './catalog-overlay.js';
+import {
+  type CatalogData,
+  type CatalogOverlay,
+  catalogProblems,
+  overlayProblems,
+  type Path,
+  type Problem,
+} from './catalog-schema.js';
+import { createShelf } from './catalog-shelf.js';
 import type { Model, ProbedModel } from './provider.js';
 
 export type CatalogOptions = {
@@ -33,14 +42,13 @@ export interface Catalog {
   forEffort(provider: string, effort: Effort): Model | undefined;
 }
 
-const maxModelsPerProvider = 500;
-const maxIdLength = 200;
-
 export function createCatalog(options: CatalogOptions): Catalog {
   const data = options.data ?? loadCatalog();
   const builtIn = options.builtIn ?? [];
   const names = preferredFirst(options.providers, options.preferredProvider);
-  const shelves = new Map(names.map((name) => [name, createShelf(name, data, builtIn, options)]));
+  const shelves = new Map(
+    names.map((name) => [name, createShelf(name, data, builtIn, options.maxContextTokens)]),
+  );
   const ownerOfLlmModel = names.find((name) => !builtIn.some((model) => model.provider === name));
   const { llmModel } = options;
 
@@ -90,6 +98,8 @@ export function createCatalog(options: CatalogOptions): Catalog {
       return undefined;
     },
     forEffort(provider, effort) {
+      const chosen = options.defaultModel ? find(options.defaultModel) : undefined;
+      if (chosen?.provider === provider) return chosen;
       if (llmModel && provider === ownerOfLlmModel) return find(llmModel, provider);
       const id = data.providers[provider]?.effort?.[effort];
       return (id ? find(id, provider) : undefined) ?? ownDefault(provider);
@@ -103,153 +113,23 @@ function preferredFirst(providers: readonly string[], preferred: string | undefi
   return [preferred, ...names.filter((name) => name !== preferred)];
 }
 
-/** The models of one provider. */
-function createShelf(
-  provider: string,
-  data: CatalogData,
-  builtIn: readonly Model[],
-  { maxContextTokens = Number.POSITIVE_INFINITY }: CatalogOptions,
-) {
-  const known = data.providers[provider]?.models ?? [];
-  const models: Model[] = [];
-  const ids = new Map<string, number>();
-  const aliases = new Map<string, string>();
-  const guessed = new Set<string>();
-
-  function put(model: Model): void {
-    const contextWindow = Math.min(model.contextWindow, maxContextTokens);
-    const limited = { ...model, contextWindow, maxOutput: Math.min(model.maxOutput, contextWindow) };
-    const place = ids.get(model.id) ?? models.length;
-    ids.set(model.id, place);
-    models[place] = limited;
-  }
-
-  for (const model of builtIn) if (model.provider === provider) put(model);
-  for (const entry of known) {
-    put(toModel(entry, provider));
-    for (const alias of entry.aliases ?? []) aliases.set(alias, entry.id);
-  }
-
-  return {
-    models,
-    byId: (id: string): Model | undefined => models[ids.get(id) ?? -1],
-    byAlias: (alias: string): Model | undefined => models[ids.get(aliases.get(alias) ?? '') ?? -1],
-    /** Adds a model that is not known, or corrects the window of one that was only guessed. */
-    add({ id, contextWindow }: ProbedModel): void {
-      const isKnown = ids.has(id) || aliases.has(id);
-      if (isKnown && !(guessed.has(id) && contextWindow)) return;
-      if (id === '' || id.length > maxIdLength) return;
-      if (!isKnown && models.length >= maxModelsPerProvider) return;
-      guessed.add(id);
-      put(guessModel(id, provider, contextWindow, data));
-    },
-  };
-}
-
-function toModel({ aliases: _, ...facts }: CatalogModel, provider: string): Model {
-  return { ...facts, provider };
-}
-
-const snapshotDate = /-\d{4}-\d{2}-\d{2}$/;
-
-function guessModel(id: string, provider: string, window: number | undefined, data: CatalogData): Model {
-  const base = data.providers[provider]?.models.find((model) => id.replace(snapshotDate, '') === model.id);
-  if (base) return { ...toModel(base, provider), id, name: `${base.name} (${id.slice(-10)})` };
-  const { match: _, provider: __, ...facts } = assumption(id, provider, data);
-  return {
-    id,
-    provider,
-    name: id,
-    description: 'Not in the catalogue; its limits are assumed',
-    ...facts,
-    ...(window === undefined ? {} : { contextWindow: window }),
-  };
-}
-
-function assumption(id: string, provider: string, data: CatalogData): CatalogData['unlisted'][number] {
-  const fits = data.unlisted.find(
-    (entry) => (entry.provider ?? provider) === provider && new RegExp(entry.match).test(id),
-  );
-  if (!fits) throw new Error(`The catalogue has no assumption for the model ${id}`);
-  return fits;
-}
-
 function isChatModel(id: string, provider: string, data: CatalogData): boolean {
   const others = [...data.notChat, ...(data.providers[provider]?.notChat ?? [])];
   return !others.some((part) => id.toLowerCase().includes(part));
 }
 
-const tokens = Type.Integer({ minimum: 1 });
-const dollars = Type.Number({ minimum: 0 });
-const name = Type.String({ minLength: 1, maxLength: 200 });
-const closed = { additionalProperties: false };
-
-const accepts = Type.Object(
-  {
-    images: Type.Boolean(),
-    tools: Type.Boolean(),
-    jsonSchema: Type.Boolean(),
-    temperature: Type.Boolean(),
-    reasoning: Type.Boolean(),
-  },
-  closed,
-);
-
-const limits = {
-  contextWindow: tokens,
-  maxOutput: tokens,
-  accepts,
-  /** false: function tools are taken only with reasoning switched off */
-  reasoningWithTools: Type.Optional(Type.Boolean()),
-  /** seconds */
-  firstTokenTimeout: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
-};
-
-const price = Type.Object({ input: dollars, cachedInput: Type.Optional(dollars), output: dollars }, closed);
-
-const model = Type.Object(
-  {
-    id: name,
-    aliases: Type.Optional(Type.Array(name)),
-    name,
-    description: Type.String(),
-    price: Type.Optional(price),
-    ...limits,
-  },
-  closed,
-);
-
-const provider = Type.Object(
-  {
-    default: Type.Optional(name),
-    effort: Type.Optional(Type.Object({ quick: name, standard: name, determined: name }, closed)),
-    models: Type.Array(model),
-    /** parts of the ids that the provider lists for something else than chat */
-    notChat: Type.Optional(Type.Array(name)),
-  },
-  closed,
-);
-
-const schema = Type.Object(
-  {
-    providers: Type.Record(Type.String(), provider),
-    unlisted: Type.Array(
-      Type.Object({ match: Type.String(), provider: Type.Optional(name), ...limits }, closed),
-      {
-        minItems: 1,
-      },
-    ),
-    notChat: Type.Array(name),
-  },
-  closed,
-);
-
-export type CatalogData = Static<typeof schema>;
-type CatalogModel = Static<typeof model>;
-
-type Problem = { path: readonly (string | number)[]; message: string };
-
 const maxProblems = 20;
+
+/** Holds every mistake of a catalogue, one line each, with file, line and field. */
+export class InvalidCatalog extends Error {
+  readonly problems: string[];
+
+  constructor(problems: string[]) {
+    super(problems.join('\n'));
+    this.name = 'InvalidCatalog';
+    this.problems = problems;
+  }
+}
 
 /** The packaged catalogue. */
 export function loadCatalog(): CatalogData {
@@ -257,29 +137,66 @@ export function loadCatalog(): CatalogData {
   return parseCatalog(readFileSync(file, 'utf8'), 'models.yaml');
 }
 
-/** Throws an Error that names file, line and field of every problem, one on a line. */
+/** Throws InvalidCatalog. */
 export function parseCatalog(text: string, file: string): CatalogData {
-  const lineCounter = new LineCounter();
-  const document = parseDocument(text, { lineCounter, prettyErrors: false });
-  // the errors after the first are mostly its echo
-  const [broken] = document.errors;
-  if (broken) throw new Error(`${file}, line ${lineCounter.linePos(broken.pos[0]).line}: ${broken.message}`);
-  const data: unknown = document.toJS({ maxAliasCount: 100 });
-  const problems = Value.Check(schema, data) ? meaningProblems(data) : shapeProblems(data);
-  if (problems.length > 0) {
-    const lines = problems.map((problem) => describe(problem, file, document, lineCounter));
-    throw new Error([...new Set(lines)].slice(0, maxProblems).join('\n'));
-  }
-  return data as CatalogData;
+  const source = readYaml(text, file);
+  refuse(source, catalogProblems(source.value));
+  const data = source.value as CatalogData;
+  refuse(source, [...patternProblems(data), ...meaningProblems(data, data)]);
+  return data;
 }
 
-function describe({ path, message }: Problem, file: string, document: Document, lines: LineCounter): string {
-  const { line } = lines.linePos(offsetOf(document, path));
-  return `${file}, line ${line}, ${path.join('.') || 'the file'}: ${message}`;
+export type ModelsFile = {
+  /** the packaged catalogue with what the file says */
+  data: CatalogData;
+  endpoints: Endpoint[];
+  /** The line for a mistake in the file. */
+  describe(path: Path, message: string): string;
+};
+
+/** Throws InvalidCatalog. */
+export function parseModelsFile(text: string, file: string): ModelsFile {
+  const source = readYaml(text, file);
+  const given = (source.value ?? {}) as CatalogOverlay;
+  refuse(source, overlayProblems(given));
+  refuse(source, patternProblems(given));
+  const data = overlay(loadCatalog(), given);
+  refuse(source, [...endpointProblems(given), ...meaningProblems(given, data)]);
+  return { data, endpoints: endpointsOf(given), describe: source.describe };
+}
+
+type YamlSource = { value: unknown; describe(path: Path, message: string): string };
+
+function readYaml(text: string, file: string): YamlSource {
+  const lineCounter = new LineCounter();
+  const document = parseDocument(text, { lineCounter, prettyErrors: false });
+  const lineAt = (offset: number) => lineCounter.linePos(offset).line;
+  // the errors after the first are mostly its echo
+  const [broken] = document.errors;
+  if (broken) throw new InvalidCatalog([`${file}, line ${lineAt(broken.pos[0])}: ${broken.message}`]);
+  return {
+    value: toValue(document, file),
+    describe: (path, message) =>
+      `${file}, line ${lineAt(offsetOf(document, path))}, ${path.join('.') || 'the file'}: ${message}`,
+  };
+}
+
+function toValue(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    throw new InvalidCatalog([`${file}: ${(error as Error).message}`]);
+  }
+}
+
+function refuse(source: YamlSource, problems: readonly Problem[]): void {
+  if (problems.length === 0) return;
+  const lines = problems.map(({ path, message }) => source.describe(path, message));
+  throw new InvalidCatalog([...new Set(lines)].slice(0, maxProblems));
 }
 
 /** Where the value at a path begins; where it is missing, what should hold it. */
-function offsetOf(document: Document, path: Problem['path']): number {
+function offsetOf(document: Document, path: Path): number {
   for (let length = path.length; length > 0; length -= 1) {
     const node = document.getIn(path.slice(0, length), true) as
       | { range?: [number, number, number] }
@@ -287,74 +204,4 @@ function offsetOf(document: Document, path: Problem['path']): number {
     if (node?.range) return node.range[0];
   }
   return document.contents?.range?.[0] ?? 0;
-}
-
-function shapeProblems(data: unknown): Problem[] {
-  return [...Value.Errors(schema, data)].flatMap((error) => {
-    const path = toPath(error.instancePath);
-    if (error.keyword === 'required') {
-      return error.params.requiredProperties.map((field) => ({
-        path: [...path, field],
-        message: 'is missing',
-      }));
-    }
-    if (error.keyword === 'additionalProperties') {
-      return error.params.additionalProperties.map((field) => ({
-        path: [...path, field],
-        message: 'is not a known field',
-      }));
-    }
-    // an unknown field is reported a second time as a boolean schema
-    return error.keyword === 'boolean' ? [] : [{ path, message: error.message }];
-  });
-}
-
-function toPath(pointer: string): (string | number)[] {
-  const parts = pointer.split('/').slice(1);
-  return parts.map((part) => part.replaceAll('~1', '/').replaceAll('~0', '~')).map(toKey);
-}
-
-function toKey(part: string): string | number {
-  return /^\d+$/.test(part) ? Number(part) : part;
-}
-
-/** What a schema cannot say: names that must be unique or exist, and patterns. */
-function meaningProblems(data: CatalogData): Problem[] {
-  const problems: Problem[] = [];
-  for (const [name, { models, default: standard, effort }] of Object.entries(data.providers)) {
-    const path = ['providers', name];
-    const ids = new Set<string>();
-    models.forEach(({ id, aliases = [] }, index) => {
-      for (const known of [id, ...aliases]) {
-        if (ids.has(known))
-          problems.push({ path: [...path, 'models', index, 'id'], message: `${known} is there twice` });
-        ids.add(known);
-      }
-    });
-    const missing = (id: string) => `no model of ${name} has the id ${id}`;
-    if (standard && !ids.has(standard))
-      problems.push({ path: [...path, 'default'], message: missing(standard) });
-    for (const [level, id] of Object.entries(effort ?? {})) {
-      if (!ids.has(id)) problems.push({ path: [...path, 'effort', level], message: missing(id) });
-    }
-  }
-  data.unlisted.forEach(({ match }, index) => {
-    if (!isPattern(match))
-      problems.push({ path: ['unlisted', index, 'match'], message: 'is not a regular expression' });
-  });
-  const last = data.unlisted.at(-1);
-  if (last?.match !== '' || last.provider) {
-    const path = ['unlisted', data.unlisted.length - 1, 'match'];
-    problems.push({ path, message: "the last entry must fit every model: match: ''" });
-  }
-  return problems;
-}
-
-function isPattern(text: string): boolean {
-  try {
-    new RegExp(text);
-    return true;
-  } catch {
-    return false;
-  }
 }

@@ -228,6 +228,9 @@ function findingOf(fault: Partial<Fault>): Finding {
   if (type === 'provider_unavailable' && status !== undefined) {
     return { reason: 'errors', message: 'It is overloaded or down.' };
   }
+  if (type === 'provider_unavailable' && /certificate/.test(fault.message ?? '')) {
+    return { reason: 'unreachable', message: 'Its certificate is not trusted.' };
+  }
   if (type === 'provider_unavailable') return { reason: 'unreachable', message: 'It cannot be reached.' };
   return { reason: 'unreachable', message: 'It does not answer in time.' };
 }

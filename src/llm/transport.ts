@@ -1,19 +1,38 @@
-import { Agent, fetch as undiciFetch } from 'undici';
+import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool, fetch as undiciFetch } from 'undici';
 
+const connectTimeoutMs = 10_000;
 const maxErrorBytes = 64 * 1024;
 /** the longest delay that a timer takes: no timeout */
 export const noTimeoutMs = 2 ** 31 - 1;
 
+/** Addresses of proxies; `noProxy` lists the hosts that are asked directly. */
+export type ProxyOptions = {
+  httpsProxy: string | undefined;
+  httpProxy: string | undefined;
+  noProxy: string | undefined;
+};
+
 /** The caller owns every timeout, so the transport has none but the one for connecting. */
-export function createFetch(): typeof globalThis.fetch {
-  const dispatcher = new Agent({
-    connect: { timeout: 10_000 },
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    allowH2: false,
-  });
+export function createFetch(proxies?: ProxyOptions): typeof globalThis.fetch {
+  const dispatcher = createDispatcher(proxies);
   const request = undiciFetch as unknown as (url: unknown, init: unknown) => Promise<Response>;
   return (url, init) => request(url, { ...init, dispatcher });
+}
+
+function createDispatcher({ httpsProxy, httpProxy, noProxy }: Partial<ProxyOptions> = {}): Dispatcher {
+  const timeouts = { headersTimeout: 0, bodyTimeout: 0 };
+  const options = { ...timeouts, connect: { timeout: connectTimeoutMs }, allowH2: false };
+  if (httpsProxy === undefined && httpProxy === undefined) return new Agent(options);
+  return new EnvHttpProxyAgent({
+    ...options,
+    connectTimeout: connectTimeoutMs,
+    // plain requests to a proxy would get undici's own timeouts
+    factory: (origin, given: Pool.Options) => new Pool(origin, { ...given, ...timeouts }),
+    // an empty text, unlike none, keeps undici from reading the environment
+    httpsProxy: httpsProxy ?? '',
+    httpProxy: httpProxy ?? '',
+    noProxy: noProxy ?? '',
+  });
 }
 
 /** The SDK reads the whole body of an error, so it is given one with an end. */

@@ -7,12 +7,11 @@ import type { Fault } from '../../src/core/errors.ts';
 import type { LlmEvent } from '../../src/core/events.ts';
 import type { AssistantMessage, Message, ToolResultMessage, UserMessage } from '../../src/core/message.ts';
 import { createAnthropicProvider } from '../../src/llm/anthropic.ts';
-import type { ThinkingModel } from '../../src/llm/anthropic-request.ts';
-import type { LlmRequest } from '../../src/llm/provider.ts';
+import type { LlmRequest, Model } from '../../src/llm/provider.ts';
 import { rootOf, useFakeAnthropic } from '../helpers/fake-anthropic.ts';
 import { refusedUrl } from '../helpers/fake-llm.ts';
 
-const model: ThinkingModel = {
+const model: Model = {
   id: 'claude-fake',
   provider: 'anthropic',
   name: 'Fake',
@@ -21,8 +20,8 @@ const model: ThinkingModel = {
   maxOutput: 64_000,
   accepts: { images: true, tools: true, jsonSchema: true, temperature: true, reasoning: false },
 };
-const thinker: ThinkingModel = { ...model, accepts: { ...model.accepts, reasoning: true } };
-const budgeted: ThinkingModel = { ...thinker, thinking: { on: 'budget' } };
+const thinker: Model = { ...model, accepts: { ...model.accepts, reasoning: true } };
+const budgeted: Model = { ...thinker, thinking: { on: 'budget' } };
 const tool = { name: 'clock', description: 'The time', parameters: { type: 'object', properties: {} } };
 const none = new AbortController().signal;
 const cached = { cache_control: { type: 'ephemeral' } };
@@ -255,11 +254,11 @@ describe('a message of the assistant at the end', () => {
 
 describe('thinking', () => {
   const adaptive = { type: 'adaptive', display: 'summarized' };
-  const off = (value: 'disabled' | 'between_tools' | 'never'): ThinkingModel => ({
+  const off = (value: 'disabled' | 'between_tools' | 'never'): Model => ({
     ...thinker,
     thinking: { on: 'adaptive', off: value },
   });
-  const optional: ThinkingModel = { ...thinker, thinking: { on: 'adaptive' } };
+  const optional: Model = { ...thinker, thinking: { on: 'adaptive' } };
 
   test.each([
     ['an optional one', optional, 'quick', undefined, 'low'],
