@@ -83,7 +83,7 @@ export async function* runAgent(
 
   try {
     for (let turnNumber = 1; ; turnNumber += 1) {
-      partial.text = '';
+      signal.throwIfAborted();
       const messages = [...request.messages, ...added];
       const affordable = request.budget.affordableTokens(request.candidates, () =>
         countMessagesTokens(messages, definitions),
@@ -107,6 +107,7 @@ export async function* runAgent(
       );
       const turn = yield* text === '' ? stream : separated(stream, text);
       text = join(text, turn.text);
+      partial.text = '';
       model = turn.model;
       added.push(turn.message);
       if (turn.toolCalls.length === 0) {

@@ -1,5 +1,5 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
-import { raceAbort } from '../core/abort.js';
+import { DeadlineReached, raceAbort } from '../core/abort.js';
 import type { AgentEvent } from '../core/events.js';
 import { type ToolCall, type ToolResultMessage, textOf } from '../core/message.js';
 import type { Tool, ToolResult } from '../tools/tool.js';
@@ -19,8 +19,8 @@ const validators = new WeakMap<Tool, ValidateFunction>();
 
 /**
  * Runs a turn's tool calls, side by side where every tool allows it, and yields their starts and results in the
- * model's order. A call that is unknown, invalid, failed or too slow becomes a result with `isError`, never a throw;
- * only an abort throws.
+ * model's order. A call that is unknown, invalid, failed, too slow or stopped by the run's time limit becomes a result
+ * with `isError`, never a throw; only a cancelled run throws.
  */
 export async function* runTools(
   run: ToolRun,
@@ -93,6 +93,7 @@ async function resultOf(
   emit: (event: AgentEvent) => void,
   signal: AbortSignal,
 ): Promise<ToolResult> {
+  if (signal.aborted) return stopped(signal);
   const tool = run.tools.get(call.name);
   if (!tool) {
     const names = [...run.tools.keys()].join(', ') || 'none';
@@ -112,10 +113,16 @@ async function resultOf(
   try {
     return await raceAbort(tool.execute(call.arguments, context, both), both);
   } catch (error) {
-    if (signal.aborted) throw signal.reason;
+    if (signal.aborted) return stopped(signal);
     if (timeout.aborted) return failure(`The tool did not answer within ${run.timeoutMs / 1000} seconds.`);
     return failure(error instanceof Error ? error.message : String(error));
   }
+}
+
+/** At the run's time limit what was said stays, so its calls need results; a cancelled run is over at once. */
+function stopped({ reason }: AbortSignal): ToolResult {
+  if (reason instanceof DeadlineReached) return failure('Stopped: the time limit of the run was reached.');
+  throw reason;
 }
 
 function validate(tool: Tool, args: Record<string, unknown>): string | undefined {

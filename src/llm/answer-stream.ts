@@ -105,7 +105,7 @@ async function read(reader: Reader, decoder: AnswerDecoder) {
 }
 
 function endSoon(reader: Reader, timer: NodeJS.Timeout | undefined): NodeJS.Timeout {
-  return timer?.refresh() ?? setTimeout(() => reader.cancel().catch(ignore), afterFinishMs);
+  return timer ?? setTimeout(() => reader.cancel().catch(ignore), afterFinishMs);
 }
 
 /** Reads on for a moment after the end mark, since only a body that was read to its end leaves the connection usable. */

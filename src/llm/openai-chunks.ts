@@ -161,11 +161,14 @@ function toUsage(wire: WireUsage): Usage | undefined {
   const reasoningTokens = count(wire.completion_tokens_details?.reasoning_tokens);
   // some servers leave reasoning out of completion_tokens, which only the total shows
   const isReasoningApart = count(wire.total_tokens) === input + completion + reasoningTokens;
+  const output = isReasoningApart ? completion + reasoningTokens : completion;
+  const cached = count(wire.prompt_tokens_details?.cached_tokens ?? wire.prompt_cache_hit_tokens);
   return {
     inputTokens: input,
-    outputTokens: isReasoningApart ? completion + reasoningTokens : completion,
-    cachedTokens: count(wire.prompt_tokens_details?.cached_tokens ?? wire.prompt_cache_hit_tokens),
-    reasoningTokens,
+    outputTokens: output,
+    // a part is never more than the whole, whatever a gateway passes on
+    cachedTokens: Math.min(cached, input),
+    reasoningTokens: Math.min(reasoningTokens, output),
     estimated: false,
   };
 }

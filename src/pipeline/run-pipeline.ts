@@ -9,7 +9,7 @@ import type { Router } from '../llm/router.js';
 import type { ChatRequest } from './chat-request.js';
 import { type Evaluation, evaluateAnswer } from './evaluate.js';
 import { makePlan, type Plan, type PlanDeps } from './plan.js';
-import { joinSeam } from './seam.js';
+import { joinSeam, type Shown } from './seam.js';
 import { type Understanding, understandRequest } from './understanding.js';
 
 export type PipelineDeps = PlanDeps & {
@@ -48,8 +48,8 @@ export async function* runPipeline(
   const agentRequest = toAgentRequest(deps, plan, request, run);
   const pipeline = { deps, request, understanding, agentRequest, signal };
 
-  const { result, text } = yield* execute(pipeline, agentRequest.messages);
-  let draft = yield* judge(pipeline, text, result);
+  const result = yield* execute(pipeline, agentRequest.messages);
+  let draft = yield* judge(pipeline, result.text, result);
   draft = yield* continueDraft(pipeline, draft);
   let revisions = 0;
   if (request.mayRevise) ({ draft, revisions } = yield* reviseDraft(pipeline, draft));
@@ -90,37 +90,29 @@ async function* timed<T extends object>(
 async function* execute(
   pipeline: Pipeline,
   messages: Message[],
-  show: Show = shown,
-): AsyncGenerator<PipelineEvent, { result: AgentResult; text: string }> {
+  show: (stream: Execution) => Execution = (stream) => stream,
+): AsyncGenerator<PipelineEvent, AgentResult> {
   const startedMs = performance.now();
   const { deps, agentRequest, signal } = pipeline;
-  const execution = yield* show(runAgent(deps.router, deps.limits, { ...agentRequest, messages }, signal));
+  const result = yield* show(runAgent(deps.router, deps.limits, { ...agentRequest, messages }, signal));
   yield {
     type: 'phase-end',
     phase: 'execute',
-    ...describeExecution(execution.result),
+    ...describeExecution(result),
     durationMs: performance.now() - startedMs,
   };
-  return execution;
+  return result;
 }
 
-/** How much of an execution is streamed; returns its result with the text that belongs to the answer. */
-type Show = (
-  stream: AsyncGenerator<AgentEvent, AgentResult>,
-) => AsyncGenerator<AgentEvent, { result: AgentResult; text: string }>;
+type Execution = AsyncGenerator<AgentEvent, AgentResult>;
 
-async function* shown(stream: AsyncGenerator<AgentEvent, AgentResult>) {
-  const result = yield* stream;
-  return { result, text: result.text };
-}
-
-async function* withoutText(stream: AsyncGenerator<AgentEvent, AgentResult>) {
+async function* withoutText(stream: Execution): Execution {
   let step = await stream.next();
   while (!step.done) {
     if (step.value.type !== 'text-delta' && step.value.type !== 'reasoning-delta') yield step.value;
     step = await stream.next();
   }
-  return { result: step.value, text: step.value.text };
+  return step.value;
 }
 
 async function* judge(
@@ -148,14 +140,35 @@ async function* judge(
 async function* continueDraft(pipeline: Pipeline, first: Draft): AsyncGenerator<PipelineEvent, Draft> {
   let draft = first;
   for (let count = 0; count < maxContinuations && mayContinue(pipeline, draft); count += 1) {
-    const { answer } = draft;
-    const { messages, seam } = instructToContinue(pipeline.agentRequest.messages, answer);
-    const { result, text: more } = yield* execute(pipeline, messages, (stream) => joinSeam(stream, seam));
-    const model = more === '' ? draft.result.model : result.model;
-    draft = yield* judge(pipeline, answer + more, { ...result, model });
-    if (more === '') break;
+    const longer = yield* tryContinuation(pipeline, draft);
+    if (!longer) break;
+    draft = longer;
   }
   return draft;
+}
+
+/** Nothing new, or a failure before anything new was shown, leaves the answer as it is. */
+async function* tryContinuation(
+  pipeline: Pipeline,
+  draft: Draft,
+): AsyncGenerator<PipelineEvent, Draft | undefined> {
+  const { messages, seam } = instructToContinue(pipeline.agentRequest.messages, draft.answer);
+  const shown: Shown = { text: '' };
+  try {
+    const result = yield* execute(pipeline, messages, (stream) => joinSeam(stream, seam, shown));
+    if (shown.text === '') return undefined;
+    return yield* judge(pipeline, draft.answer + shown.text, result);
+  } catch (error) {
+    if (shown.text !== '' || isCancelled(pipeline, error)) throw error;
+    if (!pipeline.signal.aborted) return undefined;
+    return { ...draft, result: { ...draft.result, finishReason: 'length', exitReason: 'deadline' } };
+  }
+}
+
+/** Whether the run must end with this error: it was cancelled, or the fault is our own. */
+function isCancelled({ signal }: Pipeline, error: unknown): boolean {
+  if (signal.aborted) return !(signal.reason instanceof DeadlineReached);
+  return !(error instanceof Fault);
 }
 
 function mayContinue(pipeline: Pipeline, draft: Draft): boolean {
@@ -201,12 +214,10 @@ async function* tryRevision(
     messages.push({ role: 'assistant', content: [{ type: 'text', text: draft.answer }] });
   messages.push({ role: 'user', content: feedback });
   try {
-    const { result, text } = yield* execute(pipeline, messages, withoutText);
-    return yield* judge(pipeline, text, result);
+    const result = yield* execute(pipeline, messages, withoutText);
+    return yield* judge(pipeline, result.text, result);
   } catch (error) {
-    const isOver = pipeline.signal.aborted && !(pipeline.signal.reason instanceof DeadlineReached);
-    if (isOver || draft.answer === '') throw error;
-    if (!(error instanceof Fault || error instanceof DeadlineReached)) throw error;
+    if (draft.answer === '' || isCancelled(pipeline, error)) throw error;
     return undefined;
   }
 }

@@ -1,15 +1,19 @@
 import type { AgentEvent } from '../core/events.js';
 import type { Seam } from '../llm/seam.js';
 
-/** Forwards what is new of a continuation. Returns that text beside the stream's result. */
+/** What was shown of a continuation; a restart shows nothing. */
+export type Shown = { text: string };
+
+/** Forwards what is new of a continuation, and nothing of one that starts over. Returns the stream's result. */
 export async function* joinSeam<T>(
   stream: AsyncGenerator<AgentEvent, T>,
   seam: Seam,
-): AsyncGenerator<AgentEvent, { result: T; text: string }> {
-  let joined = '';
+  shown: Shown,
+): AsyncGenerator<AgentEvent, T> {
   const toEvents = (text: string): AgentEvent[] => {
-    joined += text;
-    return text === '' ? [] : [{ type: 'text-delta', text }];
+    if (text === '' || seam.isRestart) return [];
+    shown.text += text;
+    return [{ type: 'text-delta', text }];
   };
   let step = await stream.next();
   while (!step.done) {
@@ -18,5 +22,5 @@ export async function* joinSeam<T>(
     step = await stream.next();
   }
   yield* toEvents(seam.end());
-  return { result: step.value, text: joined };
+  return step.value;
 }

@@ -67,6 +67,8 @@ export function createRuns(options: RunsOptions): Runs {
   const keys = new Map<string, { run: Run; bodyHash: string }>();
   const keyOfRun = new Map<string, string>();
   const expiries = new Map<string, NodeJS.Timeout>();
+  /** what an ended run holds besides its log */
+  const recordBytes = new Map<string, number>();
   const active = new Set<Run>();
   const idle: (() => void)[] = [];
   let heldBytes = 0;
@@ -96,6 +98,8 @@ export function createRuns(options: RunsOptions): Runs {
     tombstones.set(id, ownerKey(run.options.owner));
     if (tombstones.size > maxTombstones) tombstones.delete(tombstones.keys().next().value as string);
     run.log.clear();
+    onBytes(-(recordBytes.get(id) ?? 0));
+    recordBytes.delete(id);
   }
 
   function admit(): void {
@@ -143,6 +147,9 @@ export function createRuns(options: RunsOptions): Runs {
       outcome = run.fail(error);
     }
     active.delete(run);
+    const bytes = keptBytes(run, outcome);
+    recordBytes.set(run.id, bytes);
+    onBytes(bytes);
     expiries.set(run.id, setTimeout(() => forget(run.id), options.logTtlMs).unref());
     options.observer.onEnd(run, outcome);
     if (active.size === 0) for (const resolve of idle.splice(0)) resolve();
@@ -221,6 +228,11 @@ async function letReadersCatchUp(run: Run, patienceMs: number): Promise<number> 
   const waitedMs = () => performance.now() - startedMs;
   while (run.log.isCrowded && !run.signal.aborted && waitedMs() < patienceMs) await wait(1);
   return waitedMs();
+}
+
+function keptBytes({ options, phases }: Run, outcome: RunOutcome): number {
+  const answer = outcome.status === 'completed' ? outcome.answer.length : 0;
+  return answer + JSON.stringify([options.metadata, phases]).length;
 }
 
 const ownerKey = (owner: Owner) => JSON.stringify([owner.tenant, owner.subject]);
