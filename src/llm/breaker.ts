@@ -5,6 +5,7 @@ import {
   circuitBreaker,
   handleWhen,
   IsolatedCircuitError,
+  type CircuitBreakerPolicy as Policy,
 } from 'cockatiel';
 import type { BreakerState } from '../core/breaker-state.js';
 import { Fault } from '../core/errors.js';
@@ -30,7 +31,10 @@ export function createBreakers(providers: string[], halfOpenMs = halfOpenAfterMs
   return {
     state: (provider) => breakerOf(provider).state(),
     async enter(provider) {
-      const { policy } = breakerOf(provider);
+      const breaker = breakerOf(provider);
+      const { policy } = breaker;
+      // the policy would let others wait until the call that tries has ended
+      if (isHalfOpen(policy)) throw resting(provider, halfOpenMs);
       const entered = Promise.withResolvers<void>();
       const call = Promise.withResolvers<void>();
       const guarded = policy.execute(() => {
@@ -38,6 +42,7 @@ export function createBreakers(providers: string[], halfOpenMs = halfOpenAfterMs
         return call.promise;
       });
       guarded.catch(() => {});
+      const isTrial = isHalfOpen(policy);
       try {
         await Promise.race([entered.promise, guarded]);
       } catch (error) {
@@ -45,29 +50,57 @@ export function createBreakers(providers: string[], halfOpenMs = halfOpenAfterMs
           throw resting(provider, halfOpenMs);
         throw error;
       }
-      return (outcome) => (outcome instanceof Fault ? call.reject(outcome) : call.resolve());
+      return (outcome) => {
+        if (outcome === 'ok') call.resolve();
+        else if (outcome) call.reject(outcome);
+        else {
+          if (isTrial) breaker.forgetTrial();
+          // neither a success nor a failure to the policy
+          call.reject(new Error('aborted'));
+        }
+      };
     },
   };
 }
 
 function createBreaker(halfOpenMs: number) {
-  const policy = circuitBreaker(
-    handleWhen((error) => error instanceof Fault && countsAgainst(error)),
-    { halfOpenAfter: halfOpenMs, breaker: new ConsecutiveBreaker(failuresToOpen) },
-  );
+  let policy = createPolicy();
   let openedMs = 0;
-  policy.onBreak(() => {
-    openedMs = performance.now();
-  });
+
+  function createPolicy(before?: Policy): Policy {
+    const created = circuitBreaker(
+      handleWhen((error) => error instanceof Fault && countsAgainst(error)),
+      {
+        halfOpenAfter: halfOpenMs,
+        breaker: new ConsecutiveBreaker(failuresToOpen),
+        ...(before ? { initialState: before.toJSON() } : {}),
+      },
+    );
+    created.onBreak(() => {
+      openedMs = performance.now();
+    });
+    return created;
+  }
+
   return {
-    policy,
+    get policy() {
+      return policy;
+    },
+    /** The next call tries in place of the one that was aborted; a policy brought back does not remember that one. */
+    forgetTrial(): void {
+      policy = createPolicy(policy);
+    },
     state(): BreakerState {
       if (policy.state === CircuitState.Closed) return 'closed';
       // the policy itself only notices at the next call that it may let one through
       const isOver = performance.now() - openedMs >= halfOpenMs;
-      return policy.state === CircuitState.HalfOpen || isOver ? 'half_open' : 'open';
+      return isHalfOpen(policy) || isOver ? 'half_open' : 'open';
     },
   };
+}
+
+function isHalfOpen({ state }: Policy): boolean {
+  return state === CircuitState.HalfOpen;
 }
 
 /** A refused request or key and a rate limit say nothing about whether the provider works. */

@@ -22,28 +22,32 @@ export function instructToContinue(messages: Message[], text: string): Continuat
 /** Asks for the rest of an answer in the way that fits the model best. */
 export function continueWith(model: Model, messages: Message[], text: string): Continuation {
   const start = text.trimEnd();
-  if (!model.prefill || start === '') return instructToContinue(messages, text);
+  // nothing was said yet: the question is asked as it was
+  if (start === '') return { messages, seam: createPrefillSeam(text) };
+  if (!model.prefill) return instructToContinue(messages, text);
   return {
     messages: [...messages, { role: 'assistant', content: [{ type: 'text', text: start }] }],
-    seam: createPrefillSeam(text.slice(start.length)),
+    seam: createPrefillSeam(text),
   };
 }
 
 /**
- * A prefilled answer goes on exactly where it ends, so nothing is compared; but APIs refuse one that ends in white space,
- * and the model then says the space again that was already shown.
+ * A prefilled answer goes on exactly where it ends; but APIs refuse one that ends in white space, and the model then says
+ * the space again that was already shown.
  */
-function createPrefillSeam(shownSpace: string): Seam {
-  let left = shownSpace;
+function createPrefillSeam(before: string): Seam {
+  const seam = createSeam(before, true);
+  let left = before.slice(before.trimEnd().length);
   return {
-    isRestart: false,
-    push(text) {
-      if (left === '') return text;
-      let same = 0;
-      while (same < left.length && same < text.length && text[same] === left[same]) same += 1;
-      left = same === text.length ? left.slice(same) : '';
-      return text.slice(same);
+    get isRestart() {
+      return seam.isRestart;
     },
-    end: () => '',
+    push(text) {
+      let same = 0;
+      while (same < left.length && text[same] === left[same]) same += 1;
+      left = same === text.length ? left.slice(same) : '';
+      return same === text.length ? '' : seam.push(text.slice(same));
+    },
+    end: () => seam.end(),
   };
 }

@@ -16,8 +16,6 @@ import {
 } from '../core/message.js';
 import type { LlmRequest, Model, ResponseFormat } from './provider.js';
 
-/** What the catalogue may say of a model beyond the port: false when tools are taken only with reasoning off. */
-
 export function toRequest(request: LlmRequest, provider: string): WireRequest {
   const { model, maxTokens, temperature } = request;
   const tools = model.accepts.tools ? request.tools : [];
@@ -43,6 +41,7 @@ function toMaxTokens(maxTokens: number, model: Model) {
   return model.accepts.reasoning ? { max_completion_tokens: maxTokens } : { max_tokens: maxTokens };
 }
 
+/** Some models take tools only with their reasoning off. */
 function toReasoningEffort(effort: Effort, model: Model, hasTools: boolean) {
   if (hasTools && model.reasoningWithTools === false) return 'none';
   switch (effort) {

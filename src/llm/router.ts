@@ -181,13 +181,17 @@ function* flush(seam: Seam, model: Model, progress: Progress): Generator<LlmEven
 /** The request as this model gets it: the whole question, or the rest of an answer that broke off. */
 function toLlmRequest(model: Model, request: RoutedRequest, progress: Progress) {
   const { candidates: _, deadlineAt: __, budget, ...rest } = request;
-  if (progress.text === '') return { llmRequest: { ...rest, model } };
-  const { messages, seam } = continueWith(model, request.messages, progress.text);
-  const llmRequest: LlmRequest = { ...rest, model, messages, responseFormat: { type: 'text' } };
-  if (rest.maxTokens !== undefined) {
-    const affordable = budget.affordableTokens([model], () => countMessagesTokens(messages, rest.tools));
-    llmRequest.maxTokens = Math.max(1, Math.min(rest.maxTokens - countTokens(progress.text), affordable));
-  }
+  const { messages, seam } =
+    progress.text === ''
+      ? { messages: rest.messages, seam: undefined }
+      : continueWith(model, rest.messages, progress.text);
+  const llmRequest: LlmRequest = { ...rest, model, messages };
+  // the rest of a JSON value is none itself
+  if (messages !== rest.messages) llmRequest.responseFormat = { type: 'text' };
+  const asked = (rest.maxTokens ?? Number.POSITIVE_INFINITY) - countTokens(progress.text);
+  const affordable = budget.affordableTokens([model], () => countMessagesTokens(messages, rest.tools));
+  const limit = Math.min(asked, affordable);
+  if (limit < Number.POSITIVE_INFINITY) llmRequest.maxTokens = Math.max(1, Math.min(limit, model.maxOutput));
   return { llmRequest, seam };
 }
 
@@ -202,8 +206,9 @@ function nextStep(
   if (refusals.includes(fault.upstreamStatus ?? 0)) progress.refused.add(call.model.provider);
   if (progress.hasToolCall || progress.calls >= maxCalls) return undefined;
   const mayAsk = (model: Model) =>
-    !progress.refused.has(model.provider) && callsOf(progress, model) < maxCallsPerProvider;
-  if (!canAfford(request, progress)) return undefined;
+    !progress.refused.has(model.provider) &&
+    callsOf(progress, model) < maxCallsPerProvider &&
+    canAfford(model, request, progress);
   const other = request.candidates.findIndex((model, index) => index > progress.index && mayAsk(model));
   const pauseMs = backoffMs(callsOf(progress, call.model), fault, random);
   const isInTime = Date.now() + pauseMs <= request.deadlineAt;
@@ -213,9 +218,9 @@ function nextStep(
   return canRepeat ? { index: progress.index, pauseMs } : undefined;
 }
 
-function canAfford({ budget, candidates, messages, tools }: RoutedRequest, progress: Progress): boolean {
+function canAfford(model: Model, { budget, messages, tools }: RoutedRequest, progress: Progress): boolean {
   const input = () => countMessagesTokens(messages, tools) + countTokens(progress.text);
-  return budget.affordableTokens(candidates, input) >= 1;
+  return budget.affordableTokens([model], input) >= 1;
 }
 
 /** The connection failed, not the model: the same provider may well go on. */
@@ -265,7 +270,8 @@ function startRecord(call: Call, request: LlmRequest) {
 }
 
 function startedOver({ provider }: Model): Fault {
-  return new Fault('provider_error', `The provider ${provider} started its answer over.`);
+  const message = `The provider ${provider} started its answer over.`;
+  return new Fault('provider_error', message, { upstreamStatus: 200 });
 }
 
 function estimate(request: LlmRequest, output: string): Usage {

@@ -1,5 +1,7 @@
 /** A repeat shorter than this is taken for chance. */
 const minRepeat = 10;
+/** A whole text of at least this length that is told again is not: what goes on rarely begins as the text did. */
+const minWhole = 3;
 /** A continuation that tells this much of the very start again and then differs has started over. */
 const minRestart = 40;
 /** How far back from its end a text is searched for what a continuation repeats, besides from its very start. */
@@ -17,19 +19,21 @@ export interface Seam {
 
 /**
  * A model that is asked to go on may first tell again what was said before, from anywhere in it. Its text is held back
- * as long as it only repeats, and shown from the first new character on.
+ * as long as it only repeats, and shown from the first new character on. One whose answer goes on exactly from where it
+ * ends repeats nothing by design: there only a text that is told from its very start is held against it.
  */
-export function createSeam(before: string): Seam {
-  const tail = before.slice(-searchWindow);
+export function createSeam(before: string, isExact = false): Seam {
+  const tail = isExact ? '' : before.slice(-searchWindow);
   let held = '';
-  let repeated = 0;
   let isOpen = true;
   let isRestart = false;
 
   function settle(): string {
     isOpen = false;
-    const length = overlapLength(before, held);
-    isRestart = length === 0 && repeated >= minRestart && before.startsWith(held.slice(0, minRestart));
+    const isWhole = before.length >= (isExact ? minRestart : minWhole) && held.startsWith(before);
+    const overlap = isExact ? 0 : overlapLength(before, held);
+    const length = isWhole ? before.length : overlap;
+    isRestart = length === 0 && held.length >= minRestart && before.startsWith(held.slice(0, minRestart));
     return held.slice(length);
   }
 
@@ -40,9 +44,7 @@ export function createSeam(before: string): Seam {
     push(text) {
       if (!isOpen) return text;
       held += text;
-      if (!before.startsWith(held) && !tail.includes(held)) return settle();
-      repeated = held.length;
-      return '';
+      return before.startsWith(held) || tail.includes(held) ? '' : settle();
     },
     end: () => (isOpen ? settle() : ''),
   };

@@ -7,15 +7,16 @@ type Tokenizer = {
   setMergeCacheSize(size: number): void;
 };
 
-/** characters up to which every one is counted */
-const maxExact = 256 * 1024;
-const sampleCount = 48;
-const sampleLength = 1024;
+/** characters up to which every one is counted: counting takes up to a millisecond for 1,000 of them */
+const maxExact = 16 * 1024;
+const sampleCount = 24;
+const sampleLength = 512;
 /** The tokenizer takes quadratic time in a stretch without a boundary, so longer ones are counted in parts. */
 const maxRun = 128;
 const mergeCacheSize = 20_000;
 
-const perMessage = 4;
+/** what a provider adds to each message */
+export const tokensPerMessage = 4;
 const perTool = 8;
 /** what a provider charges for an image of about a megapixel */
 const perImage = 1_000;
@@ -35,10 +36,19 @@ export function countTokens(text: string): number {
   return text.length <= maxExact ? countAll(text) : countSamples(text);
 }
 
+const counted = new WeakMap<{ readonly text: string }, number>();
+
+/** Tokens of a file's text, which is counted only once. */
+export function countFileTokens(file: { readonly text: string }): number {
+  const tokens = counted.get(file) ?? countTokens(file.text);
+  counted.set(file, tokens);
+  return tokens;
+}
+
 /** Tokens of a request's messages and tools, with what a provider adds around them. */
 export function countMessagesTokens(messages: readonly Message[], tools: readonly ToolDefinition[]): number {
   let total = 0;
-  for (const message of messages) total += perMessage + countMessage(message);
+  for (const message of messages) total += tokensPerMessage + countMessage(message);
   for (const tool of tools) {
     total += perTool + countTokens(`${tool.name} ${tool.description} ${JSON.stringify(tool.parameters)}`);
   }

@@ -64,6 +64,12 @@ const file = { file_name: 'notes.txt', content: 'one\ntwo' };
 const nested = (depth: number, open: string, close: string, inside = '') =>
   open.repeat(depth) + inside + close.repeat(depth);
 const tooDeep = { detail: 'The body is nested more than 100 levels deep.' };
+const tooMany = { detail: 'The body has more than 20,000 values.' };
+/** A body of about 4 MB that is small pieces and nothing else. */
+const fourMegabytes = (start: string, piece: (index: number) => string, end: string) =>
+  raw(
+    `${start}${Array.from({ length: 4_000_000 / piece(0).length }, (_, index) => piece(index)).join('')}${end}`,
+  );
 const schemaFormat = (schema: unknown) => ({ ...ask, response_format: { type: 'json_schema', schema } });
 const schemaPath = 'response_format.schema';
 const oneOfFormats = 'must be one of: text, json_object, json_schema';
@@ -262,8 +268,15 @@ const wrongBodies: Record<string, [body: unknown, refusal: Refusal]> = {
     one(schemaPath, 'must not have $async'),
   ],
   'a schema that is huge': [
-    schemaFormat({ enum: Array.from({ length: 20_000 }, (_, index) => index) }),
+    schemaFormat({ enum: Array.from({ length: 15_000 }, (_, index) => index) }),
     one(schemaPath, 'must have at most 64 KiB'),
+  ],
+  'a schema that keeps the compiler busy': [
+    schemaFormat({
+      allOf: Array.from({ length: 1200 }, (_, index) => ({ properties: { [`p${index}`]: {} } })),
+      unevaluatedProperties: false,
+    }),
+    one(schemaPath, 'takes too long to check'),
   ],
   'everything wrong at once': [
     { message: 1, effort: 2, files: [{ ...file, line_end: 0 }], tools: [1], more: true },
@@ -292,6 +305,17 @@ describe('a body is refused that', () => {
     const { detail, errors } = await problemOf(response);
     expect(detail).toBe('field_0 is not a known field (and 40 more).');
     expect(errors?.length).toBe(20);
+  });
+
+  test('has 19,998 problems: the first are looked at', async () => {
+    const service = await startService();
+    const unknown = Object.fromEntries(Array.from({ length: 19_998 }, (_, index) => [`field_${index}`, 1]));
+    const response = await fetch(`${service.url}/api/chat`, jsonPost({ ...ask, ...unknown }));
+    const { detail, errors } = await problemOf(response);
+    expect(detail).toBe('field_0 is not a known field (and at least 99 more).');
+    expect(errors?.map(({ path }) => path)).toEqual(
+      Array.from({ length: 20 }, (_, index) => `field_${index}`),
+    );
   });
 
   test('has a field with an endless name: it is cut', async () => {
@@ -356,6 +380,14 @@ const wrongBytes: Record<string, [init: RequestInit, refusal: Refusal]> = {
       `{"message":"Hi","response_format":{"type":"json_schema","schema":${nested(101, '{"items":', '}', '{}')}}}`,
     ),
     tooDeep,
+  ],
+  '4 MB of numbers': [fourMegabytes('{"message":"Hi","tools":[', () => '0,', '0]}'), tooMany],
+  '4 MB of empty lists': [fourMegabytes('{"message":"Hi","metadata":{"a":[', () => '[],', '0]}}'), tooMany],
+  '4 MB of unknown fields': [fourMegabytes('{', (index) => `"k${index}":0,`, '"message":"Hi"}'), tooMany],
+  '20,001 values': [jsonPost({ ...ask, metadata: Array(19_998).fill([]) }), tooMany],
+  '20,000 values': [
+    jsonPost({ ...ask, metadata: Array(19_997).fill([]) }),
+    one('metadata', 'must be an object'),
   ],
   'text/plain': [raw(JSON.stringify(ask), { 'content-type': 'text/plain' }), mediaType],
   'a form': [raw('message=Hi', { 'content-type': 'application/x-www-form-urlencoded' }), mediaType],
@@ -445,6 +477,10 @@ const good: Record<string, RequestInit> = {
     schemaFormat({ $ref: 'https://json-schema.org/draft/2020-12/schema' }),
   ),
   'a schema with a hostile pattern': jsonPost(schemaFormat({ type: 'string', pattern: '^(a+)+$' })),
+  'what would be too many values outside a string': jsonPost({
+    message: 'Say hello.',
+    files: [{ file_name: 'notes.txt', content: '",[\\{'.repeat(20_000) }],
+  }),
   'a huge whole number': raw('{"message":"Say hello.","max_tokens":1e300}'),
   'an empty list of everything': jsonPost({ ...ask, files: [], images: [], history: [], tools: [] }),
   'a session-less history of 50': jsonPost({

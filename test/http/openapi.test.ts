@@ -1,8 +1,10 @@
 import { createConfig, lintFromString } from '@redocly/openapi-core';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { hold, type ScriptedReply } from '../../scripts/fake-llm/server.ts';
 import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
+import { anonymous } from '../../src/http/start-run.ts';
+import type { Run } from '../../src/runs/run.ts';
 import { createServices } from '../../src/services.ts';
 import type { Tool } from '../../src/tools/tool.ts';
 import { startChat } from '../helpers/chat.ts';
@@ -205,12 +207,11 @@ async function failedBy(fault: string, env: Record<string, string> = {}): Promis
 async function cancelledChat(): Promise<Answer> {
   const middle = hold(1);
   const { service } = await startChat([{ ...hello, hold: middle }]);
-  const key = { 'idempotency-key': 'shared' };
-  const answer = post(service, 'chat', ask, key);
+  const start = vi.spyOn(service.services.runs, 'start');
+  const answer = post(service, 'chat', ask);
   await middle.reached;
-  const viewer = await streamChat(service, ask, key);
-  await send(service, `/api/runs/${viewer.runId}/cancel`, { method: 'POST' });
-  await viewer.ended;
+  const run = start.mock.results[0]?.value as Run;
+  await send(service, `/api/runs/${run.id}/cancel`, cancel);
   return answer;
 }
 
@@ -251,6 +252,15 @@ const drives: Record<string, Drive> = {
   'chat 503': async () => [...(await refusedByLoad('chat')), await failedBy('status:401')],
   'chat 504': async () => [await failedBy('stall:1', { REQUEST_TIMEOUT: '0.05' })],
   'streamChat 200': async () => [await everyEvent(), await failedStream()],
+  'streamChat 410': async () => {
+    const service = await startService({}, { runLogEvents: 3 });
+    const key = { 'idempotency-key': 'one' };
+    const body = { ...ask, on_disconnect: 'continue' };
+    const first = await fetch(service.url + paths.streamChat, jsonPost(body, key));
+    await first.body?.cancel();
+    await service.services.runs.find(first.headers.get('x-run-id') ?? '', anonymous).ended;
+    return [await post(service, 'streamChat', body, key)];
+  },
   'streamChat 503': async () => refusedByLoad('streamChat'),
   'resumeRun 200': async () => {
     const { service, path, newest } = await finishedRun();

@@ -140,12 +140,27 @@ test('a revision that the provider fails leaves the answer that is there', async
   expect(answer).toMatchObject({ content: 'Red, blue.', evaluation: { passed: false, revisions: 0 } });
 });
 
-test('a continuation that the provider cuts ends in an error', async () => {
+test('a continuation that the provider cuts is itself continued, or ends in an error', async () => {
+  const half = { text: 'The first half', finishReason: 'length' };
+  const cut = { chunks: ['x'.repeat(300), 'y'.repeat(300), 'z'], fault: 'cut:2' };
   const { service } = await setUp([
-    { text: 'The first half', finishReason: 'length' },
-    { chunks: ['x'.repeat(300), 'y'.repeat(300), 'z'], fault: 'cut:2' },
+    half,
+    cut,
+    { text: 'z and the end.' },
+    half,
+    cut,
+    { fault: 'cut' },
+    { fault: 'cut' },
+  ]);
+  const whole = await (await streamChat(service, { message: 'Tell me something.' })).ended;
+  expect(contentOf(whole)).toBe(`The first half${cut.chunks[0]}${cut.chunks[1]}z and the end.`);
+  expect(whole.at(-2)?.data.attempts).toMatchObject([
+    { outcome: 'ok' },
+    { outcome: 'error' },
+    { outcome: 'ok' },
   ]);
   const events = await (await streamChat(service, { message: 'Tell me something.' })).ended;
+  expect(contentOf(events)).toBe(`The first half${cut.chunks[0]}${cut.chunks[1]}`);
   expect(events.at(-2)).toMatchObject({
     event: 'error',
     data: { error_type: 'provider_error', retryable: true },
@@ -338,4 +353,34 @@ test('reasoning is streamed with show_thinking only', async () => {
   expect(reasoning).toEqual(['hm ', 'yes']);
   const hidden = await (await streamChat(service, { message: 'Hello.' })).ended;
   expect(hidden.map((event) => event.event)).toEqual(['content', 'complete', 'done']);
+});
+
+test('a repair that fails before it shows anything leaves the answer that is there', async () => {
+  const whole = { text: 'Use it:\n```\nlet a = 1;\n', finishReason: 'stop' };
+  const failing = Array.from({ length: 3 }, () => ({ fault: 'status:500' }));
+  const { service } = await setUp([whole, ...failing]);
+  const events = await (await streamChat(service, { message: 'Write code.' })).ended;
+  expect(contentOf(events)).toBe('Use it:\n```\nlet a = 1;\n');
+  expect(events.at(-2)).toMatchObject({ event: 'complete', data: { finish_reason: 'stop' } });
+  expect(events.at(-2)?.data.evaluation).toMatchObject({ passed: false });
+});
+
+test('the deadline during a continuation keeps what was shown', async () => {
+  const { service } = await setUp([{ text: 'The first half', finishReason: 'length' }, { fault: 'stall' }], {
+    RUN_TIMEOUT: '0.4',
+  });
+  const events = await (await streamChat(service, { message: 'Tell me something.' })).ended;
+  expect(contentOf(events)).toBe('The first half');
+  expect(events.at(-2)?.data).toMatchObject({ finish_reason: 'length', exit_reason: 'deadline' });
+});
+
+test('a continuation that starts over in other words is not shown', async () => {
+  const first = 'The quick brown fox jumps over the lazy dog and runs on towards the';
+  const { service } = await setUp([
+    { text: first, finishReason: 'length' },
+    { text: 'The quick brown fox jumps over the lazy dog, and then it sleeps.' },
+  ]);
+  const events = await (await streamChat(service, { message: 'Tell me something.' })).ended;
+  expect(contentOf(events)).toBe(first);
+  expect(events.at(-2)?.data).toMatchObject({ finish_reason: 'length' });
 });

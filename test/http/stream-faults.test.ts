@@ -87,26 +87,54 @@ test('nobody listens where the provider should be', async () => {
   expect(events[0]?.data).toMatchObject({ error_type: 'provider_unavailable', retryable: true });
 });
 
-test.each<Case>([
+const broken: Case[] = [
   ['stall:2', 'provider_timeout', 'timeout'],
   ['cut:2', 'provider_error', 'error'],
   ['end:2', 'provider_error', 'error'],
   ['end:2:done', 'provider_error', 'error'],
   ['malformed:2', 'provider_error', 'error'],
   ['error:2', 'provider_error', 'error'],
-])('%s after two tokens: what came, then an error, no second call', async (fault, errorType, outcome) => {
-  const { fake, service } = await startChat([{ ...hello, fault }], envFor(fault));
+];
+
+test.each(broken)('%s after two tokens is continued in silence', async (fault, _type, outcome) => {
+  const { fake, service } = await startChat([{ ...hello, fault }, { chunks: [' friend.'] }], envFor(fault));
   const stream = await streamChat(service, ask);
   const events = await stream.ended;
-  expect(namesOf(events)).toEqual(['content', 'content', 'error', 'done']);
-  expect(contentOf(events)).toBe('Hello there,');
-  expect(events[2]?.data).toMatchObject({ error_type: errorType, retryable: true });
-  expect(events[2]?.data.error).toContain('The answer broke off before it was complete.');
-  expect(fake.requests.length).toBe(1);
-  const run = await getRun(service, stream.runId);
-  expect(run).toMatchObject({ status: 'failed', usage: { estimated: true, output_tokens: 3 } });
-  expect(run.attempts.map((attempt) => attempt.outcome)).toEqual([outcome]);
+  expect(namesOf(events)).toEqual(['content', 'content', 'content', 'complete', 'done']);
+  expect(contentOf(events)).toBe('Hello there, friend.');
+  expect(events[3]?.data).toMatchObject({
+    finish_reason: 'stop',
+    exit_reason: 'completed',
+    usage: { estimated: true, output_tokens: 4 },
+    attempts: [
+      { provider: 'openai', model: 'fake-model', outcome },
+      { provider: 'openai', model: 'fake-model', outcome: 'ok' },
+    ],
+  });
+  expect(fake.requests.length).toBe(2);
 });
+
+test.each(broken)(
+  '%s after two tokens, every time: what came, then an error',
+  async (fault, errorType, outcome) => {
+    const replies = [
+      { ...hello, fault },
+      { chunks: [' my', ' dear', ' friend.'], fault },
+      { chunks: [' old', ' friend', '.'], fault },
+    ];
+    const { fake, service } = await startChat(replies, envFor(fault));
+    const stream = await streamChat(service, ask);
+    const events = await stream.ended;
+    expect(namesOf(events)).toEqual([...Array(6).fill('content'), 'error', 'done']);
+    expect(contentOf(events)).toBe('Hello there, my dear old friend');
+    expect(events[6]?.data).toMatchObject({ error_type: errorType, retryable: true });
+    expect(events[6]?.data.error).toContain('The answer broke off before it was complete.');
+    expect(fake.requests.length).toBe(3);
+    const run = await getRun(service, stream.runId);
+    expect(run).toMatchObject({ status: 'failed', usage: { estimated: true, output_tokens: 7 } });
+    expect(run.attempts.map((attempt) => attempt.outcome)).toEqual([outcome, outcome, outcome]);
+  },
+);
 
 test('a tool call that breaks off is never run', async () => {
   const toolCalls = [{ id: 'call_1', name: 'calculator', arguments: '{"expression":"1+1"}' }];
@@ -117,11 +145,39 @@ test('a tool call that breaks off is never run', async () => {
   expect(fake.requests.length).toBe(1);
 });
 
-test('a broken second turn keeps what the first one showed and ends in an error', async () => {
+test('a broken second turn is continued after what the first one showed', async () => {
   const toolCalls = [{ id: 'call_1', name: 'calculator', arguments: '{"expression":"1+1"}' }];
-  const { service } = await startChat([{ toolCalls }, { ...hello, fault: 'cut:1' }]);
+  const { fake, service } = await startChat([
+    { toolCalls },
+    { ...hello, fault: 'cut:1' },
+    { chunks: [' there,', ' friend.'] },
+  ]);
   const events = await (await streamChat(service, ask)).ended;
-  expect(namesOf(events)).toEqual(['tool_call', 'tool_result', 'content', 'error', 'done']);
+  expect(namesOf(events)).toEqual([
+    'tool_call',
+    'tool_result',
+    'content',
+    'content',
+    'content',
+    'complete',
+    'done',
+  ]);
+  expect(contentOf(events)).toBe('Hello there, friend.');
+  const roles = fake.requests[2]?.body.messages.slice(-4).map(({ role }) => role);
+  expect(roles).toEqual(['assistant', 'tool', 'assistant', 'user']);
+});
+
+test('a second turn that breaks every time keeps what was shown and ends in an error', async () => {
+  const toolCalls = [{ id: 'call_1', name: 'calculator', arguments: '{"expression":"1+1"}' }];
+  const { service } = await startChat([
+    { toolCalls },
+    { ...hello, fault: 'cut:1' },
+    { chunks: [' there,'], fault: 'cut:1' },
+    { fault: 'cut' },
+  ]);
+  const events = await (await streamChat(service, ask)).ended;
+  expect(namesOf(events)).toEqual(['tool_call', 'tool_result', 'content', 'content', 'error', 'done']);
+  expect(contentOf(events)).toBe('Hello there,');
 });
 
 test('Retry-After is waited for', async () => {

@@ -1,94 +1,21 @@
 import { describe, expect, test, vi } from 'vitest';
-import { delay } from '../../src/core/abort.ts';
 import { Fault } from '../../src/core/errors.ts';
-import type { Attempt, LlmEvent } from '../../src/core/events.ts';
-import type { LlmProvider, LlmRequest, Model } from '../../src/llm/provider.ts';
+import type { LlmEvent } from '../../src/core/events.ts';
 import {
-  createRouter,
-  type RoutedEvent,
-  type RoutedRequest,
-  type RouterOptions,
-} from '../../src/llm/router.ts';
+  broken,
+  busy,
+  end,
+  modelOf,
+  outcomesOf,
+  refused,
+  route,
+  scripted,
+  text,
+  thought,
+  usage,
+} from './route.ts';
 
-/** What one call to a provider does: yields these events; waits for a number of milliseconds; throws an error. */
-type Step = LlmEvent | number | Error;
-
-const text = (value: string): LlmEvent => ({ type: 'text-delta', text: value });
-const usage = { inputTokens: 100, outputTokens: 10, cachedTokens: 40, reasoningTokens: 0, estimated: false };
-const end: LlmEvent = { type: 'end', finishReason: 'stop', usage };
-const broken = () => new Fault('provider_error', 'It failed.');
-const busy = (retryAfterMs?: number) =>
-  new Fault('provider_unavailable', 'It is busy.', retryAfterMs === undefined ? {} : { retryAfterMs });
-const badKey = () =>
-  new Fault('provider_unavailable', 'The key is bad.', { retryable: false, upstreamStatus: 401 });
-
-function scripted(name: string, ...calls: Step[][]): LlmProvider & { calls: LlmRequest[] } {
-  const seen: LlmRequest[] = [];
-  return {
-    name,
-    calls: seen,
-    probe: async () => [],
-    async *stream(request, signal) {
-      const steps = calls[seen.length];
-      seen.push(request);
-      if (!steps) throw new Error(`${name} was called too often`);
-      for (const step of steps) {
-        if (step instanceof Error) throw step;
-        if (typeof step === 'number') await delay(step, signal);
-        else yield step;
-      }
-    },
-  };
-}
-
-function modelOf(provider: string, more: Partial<Model> = {}): Model {
-  return {
-    id: `${provider}-model`,
-    provider,
-    name: provider,
-    description: '',
-    contextWindow: 8000,
-    maxOutput: 1000,
-    accepts: { images: false, tools: true, jsonSchema: true, temperature: true, reasoning: false },
-    ...more,
-  };
-}
-
-type Seen = { events: RoutedEvent[]; attempts: Attempt[]; text: string; model?: Model; error?: unknown };
-
-async function route(
-  providers: LlmProvider[],
-  request: Partial<RoutedRequest> = {},
-  options: Partial<RouterOptions> = {},
-  signal: AbortSignal = new AbortController().signal,
-): Promise<Seen> {
-  const router = createRouter({ providers, requestTimeoutMs: 1000, random: () => 0, ...options });
-  const full: RoutedRequest = {
-    candidates: providers.map((provider) => modelOf(provider.name)),
-    messages: [{ role: 'user', content: 'Say hello to me.' }],
-    tools: [],
-    responseFormat: { type: 'text' },
-    effort: 'standard',
-    deadlineAt: Date.now() + 60_000,
-    ...request,
-  };
-  const seen: Seen = { events: [], attempts: [], text: '' };
-  try {
-    const stream = router.stream(full, signal);
-    let step = await stream.next();
-    for (; !step.done; step = await stream.next()) {
-      seen.events.push(step.value);
-      if (step.value.type === 'attempt-end') seen.attempts.push(step.value.attempt);
-      if (step.value.type === 'text-delta') seen.text += step.value.text;
-    }
-    seen.model = step.value;
-  } catch (error) {
-    seen.error = error;
-  }
-  return seen;
-}
-
-const outcomesOf = ({ attempts }: Seen) => attempts.map(({ provider, outcome }) => `${provider} ${outcome}`);
+const badKey = () => refused(401);
 
 describe('one provider', () => {
   test('an answer is passed through and followed by its attempt', async () => {
@@ -123,15 +50,38 @@ describe('one provider', () => {
     expect(outcomesOf(seen)).toEqual(['a rejected']);
   });
 
-  test.each<[string, LlmEvent]>([
-    ['text', text('Hel')],
-    ['reasoning', { type: 'reasoning-delta', text: 'Hm' }],
-    ['a tool call', { type: 'tool-call-start', id: 'c', name: 't' }],
-  ])('what fails after %s is not tried again', async (_what, event) => {
-    const seen = await route([scripted('a', [event, broken()])]);
+  test('what fails after text is continued, three calls at most, and is then an error', async () => {
+    const provider = scripted('a', [text('Hel'), broken()], [text('lo'), broken()], [text(' you'), broken()]);
+    const seen = await route([provider]);
+    expect(seen.text).toBe('Hello you');
+    expect(seen.error).toMatchObject({ type: 'provider_error', retryable: true });
+    expect((seen.error as Fault).message).toBe('It failed. The answer broke off before it was complete.');
+    expect(outcomesOf(seen)).toEqual(['a error', 'a error', 'a error']);
+  });
+
+  test('what fails after reasoning is asked again as it was: nothing of the answer was said', async () => {
+    const provider = scripted('a', [thought('Hm'), broken()], [thought('Well'), text('Hi'), end]);
+    const seen = await route([provider]);
+    expect(seen.text).toBe('Hi');
+    expect(outcomesOf(seen)).toEqual(['a error', 'a ok']);
+    expect(provider.calls[1]).toEqual(provider.calls[0]);
+    const failed = await route([
+      scripted('a', ...[1, 2, 3].map((): [LlmEvent, Error] => [thought('Hm'), broken()])),
+    ]);
+    expect(outcomesOf(failed)).toEqual(['a error', 'a error', 'a error']);
+    expect(failed.error).toMatchObject({ type: 'provider_error', retryable: true, message: 'It failed.' });
+  });
+
+  test.each<[string, LlmEvent[]]>([
+    ['a tool call', [{ type: 'tool-call-start', id: 'c', name: 't' }]],
+    ['text and a tool call', [text('Let me see.'), { type: 'tool-call-start', id: 'c', name: 't' }]],
+  ])('what fails after %s is not tried again, nor elsewhere', async (_what, events) => {
+    const other = scripted('b');
+    const seen = await route([scripted('a', [...events, broken()]), other]);
     expect(seen.error).toMatchObject({ type: 'provider_error', retryable: true });
     expect((seen.error as Fault).message).toBe('It failed. The answer broke off before it was complete.');
     expect(outcomesOf(seen)).toEqual(['a error']);
+    expect(other.calls).toEqual([]);
   });
 
   test('an error that is no Fault is a provider_error without its text', async () => {
@@ -204,11 +154,34 @@ describe('several providers', () => {
     expect(seen.error).toMatchObject({ type: 'provider_error' });
   });
 
-  test('none follows once a token was streamed', async () => {
-    const second = scripted('b', [text('Hi'), end]);
-    const seen = await route([scripted('a', [text('Hel'), broken()]), second]);
-    expect(seen.error).toMatchObject({ type: 'provider_error' });
-    expect(second.calls).toEqual([]);
+  test('the next one goes on with what was streamed when the first one has failed three times', async () => {
+    const first = scripted('a', [text('Hel'), broken()], [broken()], [broken()]);
+    const second = scripted('b', [text('lo'), end]);
+    const seen = await route([first, second]);
+    expect(seen.text).toBe('Hello');
+    expect(seen.model?.provider).toBe('b');
+    expect(outcomesOf(seen)).toEqual(['a error', 'a error', 'a error', 'b ok']);
+  });
+
+  test('400, 401, 403 and 422 are asked once, and no other model of that provider', async () => {
+    for (const status of [400, 401, 403, 422]) {
+      const candidates = [modelOf('a'), modelOf('a', { id: 'a-2' }), modelOf('b')];
+      const providers = [scripted('a', [refused(status)]), scripted('b', [text('Hi'), end])];
+      const seen = await route(providers, { candidates });
+      expect(outcomesOf(seen), `${status}`).toEqual([
+        status === 401 || status === 403 ? 'a unavailable' : 'a rejected',
+        'b ok',
+      ]);
+    }
+  });
+
+  test('a model that does not exist says nothing about the others of its provider', async () => {
+    const candidates = [modelOf('a'), modelOf('a', { id: 'a-2' })];
+    const seen = await route([scripted('a', [refused(404)], [text('Hi'), end])], { candidates });
+    expect(seen.attempts.map(({ model, outcome }) => `${model} ${outcome}`)).toEqual([
+      'a-model rejected',
+      'a-2 ok',
+    ]);
   });
 });
 
@@ -224,22 +197,29 @@ describe('silence', () => {
     expect(outcomesOf(seen)).toEqual(['a timeout', 'a timeout', 'a ok']);
   });
 
-  test('between tokens it ends the answer, and many short ones do not', async () => {
+  test('between tokens it is a timeout that is continued, and many short ones are none', async () => {
     const pieces = Array.from({ length: 8 }, () => [40, text('x')]).flat();
-    const seen = await route([scripted('a', [...pieces, 5000])], {}, { requestTimeoutMs: 150 });
-    expect(seen.text).toBe('xxxxxxxx');
+    const provider = scripted('a', [...pieces, 5000], [text('y'), 5000], [5000]);
+    const seen = await route([provider], {}, { requestTimeoutMs: 150 });
+    expect(seen.text).toBe('xxxxxxxxy');
     expect(seen.error).toMatchObject({ type: 'provider_timeout', retryable: true });
+    expect(outcomesOf(seen)).toEqual(['a timeout', 'a timeout', 'a timeout']);
     expect(seen.attempts[0]?.durationMs).toBeGreaterThan(440);
   });
 
   test('a model that thinks for long may be silent for longer, before its first token only', async () => {
     const candidates = [modelOf('a', { firstTokenTimeout: 5 })];
-    const provider = () => scripted('a', [200, text('Hi'), 400, text('never')]);
-    const seen = await route([provider()], { candidates }, { requestTimeoutMs: 50 });
+    const provider = scripted('a', [200, text('Hi'), 400, text('never')], [broken()], [broken()]);
+    const seen = await route([provider], { candidates }, { requestTimeoutMs: 50 });
     expect(seen.text).toBe('Hi');
-    expect(seen.error).toMatchObject({ type: 'provider_timeout' });
-    const { message } = seen.error as Fault;
-    expect(message).toContain('sent nothing for 0.05 seconds');
+    expect(outcomesOf(seen)).toEqual(['a timeout', 'a error', 'a error']);
+    const failed = await route(
+      [scripted('a', ...[1, 2, 3].map(() => [text('Hi'), 5000]))],
+      { candidates },
+      { requestTimeoutMs: 50 },
+    );
+    expect((failed.error as Fault).message).toContain('sent nothing for 0.05 seconds');
+    expect(failed.error).toMatchObject({ type: 'provider_timeout' });
   });
 });
 
@@ -253,10 +233,14 @@ describe('booking', () => {
   });
 
   test('a call that broke off is booked by what it streamed, one that was refused is free', async () => {
-    const cut = await route([scripted('a', [text('Hello there,'), broken()])]);
-    expect(cut.attempts[0]?.usage).toMatchObject({ outputTokens: 3, estimated: true });
-    const refused = await route([scripted('a', [badKey()])]);
-    expect(refused.attempts[0]?.usage).toMatchObject({ inputTokens: 0, outputTokens: 0, estimated: false });
+    const cut = await route([scripted('a', [text('Hello there,'), broken()], [text(' you.'), end])]);
+    expect(cut.attempts.map((attempt) => attempt.usage)).toEqual([
+      expect.objectContaining({ outputTokens: 3, estimated: true }),
+      usage,
+    ]);
+    expect(cut.attempts[0]?.usage.inputTokens).toBeGreaterThanOrEqual(5);
+    const free = await route([scripted('a', [badKey()])]);
+    expect(free.attempts[0]?.usage).toMatchObject({ inputTokens: 0, outputTokens: 0, estimated: false });
   });
 
   test('an abort throws its reason and books what was streamed', async () => {

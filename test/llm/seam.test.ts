@@ -27,6 +27,25 @@ test('an answer that starts over in other words is found out', () => {
   const before = 'Once upon a time there was a small king who lived in a large castle by the sea';
   const other = 'Once upon a time there was a small king who ruled a forest.';
   expect(join(before, cut(other))).toEqual({ text: other, isRestart: true });
+  expect(join(before, [other])).toEqual({ text: other, isRestart: true });
+});
+
+test('a short text that is told again from its start goes on where it was cut', () => {
+  expect(join('Yes', cut('Yes, it is.'))).toEqual({ text: ', it is.', isRestart: false });
+  expect(join('No', ['No more.']).text).toBe('No more.');
+});
+
+test('where the answer goes on by itself, only a text from its very start is no part of it', () => {
+  const before = 'Once upon a time there was a small king who lived in a large castle by the sea';
+  const exact = (...pieces: string[]) => {
+    const seam = createSeam(before, true);
+    return { text: pieces.map(seam.push).join('') + seam.end(), isRestart: seam.isRestart };
+  };
+  for (const next of ['castle by the sea again', 'Once upon a day', 'alone.']) {
+    expect(exact(...cut(next))).toEqual({ text: next, isRestart: false });
+  }
+  expect(exact(...cut(`${before}, alone.`))).toEqual({ text: ', alone.', isRestart: false });
+  expect(exact('Once upon a time there was a small king in a forest.').isRestart).toBe(true);
 });
 
 test('short coincidences and words used before are kept', () => {

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Message } from '../../src/core/message.ts';
-import { countMessagesTokens, countTokens, warmTokenizer } from '../../src/llm/tokens.ts';
+import { countFileTokens, countMessagesTokens, countTokens, warmTokenizer } from '../../src/llm/tokens.ts';
 
 const prose =
   'The quick brown fox jumps over the lazy dog, while 42 engineers (mostly tired) debug TypeScript.\n';
@@ -27,6 +27,20 @@ function noise(length: number): string {
   return text.slice(0, length);
 }
 
+/** Random words of letters and digits, of which hardly two are the same. */
+function base36Words(length: number, seed = 1): string {
+  let state = seed;
+  let text = '';
+  while (text.length < length) {
+    state = (Math.imul(state, 1103515245) + 12345) >>> 0;
+    text += `${state.toString(36)} `;
+  }
+  return text.slice(0, length);
+}
+
+/** How far the count is from the true one, as a share of it. */
+const errorOf = (text: string) => Math.abs(countTokens(text) / exactCount(text) - 1);
+
 beforeAll(warmTokenizer);
 
 describe('tokens of a text', () => {
@@ -40,7 +54,7 @@ describe('tokens of a text', () => {
   });
 
   test.each([
-    ['prose', prose.repeat(200)],
+    ['prose', prose.repeat(160)],
     ['code', 'export function f(a: number): string {\n  return a + "\\n";\n}\n\n'.repeat(100)],
     ['Chinese', '今天天气很好，我们去公园散步。你想一起来吗？'.repeat(100)],
     ['Thai', 'ภาษาไทยเป็นภาษาที่สวยงาม และมีเอกลักษณ์ '.repeat(100)],
@@ -52,12 +66,35 @@ describe('tokens of a text', () => {
     expect(countTokens(text)).toBe(exactCount(text));
   });
 
-  test('up to 256 KB is exact, and beyond within 1 %', () => {
-    const exact = prose.repeat(2700);
-    expect(exact.length).toBeLessThanOrEqual(256 * 1024);
+  test('up to 16 KiB is exact, and beyond within 2 %', () => {
+    const exact = prose.repeat(160).padEnd(16 * 1024, 'end ');
+    expect(exact).toHaveLength(16 * 1024);
     expect(countTokens(exact)).toBe(exactCount(exact));
-    const longer = prose.repeat(8000);
-    expect(Math.abs(countTokens(longer) / exactCount(longer) - 1)).toBeLessThan(0.01);
+    for (const repeats of [200, 2700, 8000]) expect(errorOf(prose.repeat(repeats))).toBeLessThan(0.02);
+  });
+
+  test('that is dense in one half and thin in the other is within 5 %', () => {
+    expect(errorOf(base36Words(64 * 1024) + prose.repeat(640))).toBeLessThan(0.05);
+    expect(errorOf(prose.repeat(640) + base36Words(64 * 1024))).toBeLessThan(0.05);
+  });
+
+  test('is found in time for 20 files of the densest text', () => {
+    const files = Array.from({ length: 20 }, (_, index) => ({ text: base36Words(256 * 1024, index + 1) }));
+    const startedAt = performance.now();
+    for (const file of files) countFileTokens(file);
+    expect(performance.now() - startedAt).toBeLessThan(300);
+  });
+
+  test('of a file is counted once', () => {
+    let reads = 0;
+    const file = {
+      get text() {
+        reads += 1;
+        return 'hello world';
+      },
+    };
+    expect([countFileTokens(file), countFileTokens(file)]).toEqual([2, 2]);
+    expect(reads).toBe(1);
   });
 
   test('is found fast in 10 MB', () => {

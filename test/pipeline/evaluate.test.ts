@@ -5,12 +5,8 @@ function evaluate(input: Partial<EvaluationInput>) {
   return evaluateAnswer({
     answer: 'Fine.',
     finishReason: 'stop',
-    language: 'en',
     constraints: [],
     responseFormat: { type: 'text' },
-    toolErrors: [],
-    questions: [],
-    files: [],
     ...input,
   });
 }
