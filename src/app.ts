@@ -53,6 +53,8 @@ export async function createApp(services: Services): Promise<App> {
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: bodyTimeoutMs,
     forceCloseConnections: true,
+    // the routes answer until the end: new runs are refused by their own rules, as a problem
+    return503OnClosing: false,
     routerOptions: { ignoreTrailingSlash: true, maxParamLength },
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, request, reply) => {

@@ -9,7 +9,6 @@ import type {
   ToolCall,
   ToolResultMessage,
 } from '../core/message.js';
-import { textOf } from '../core/message.js';
 import type { Budget } from '../llm/budget.js';
 import type { Model, ResponseFormat } from '../llm/provider.js';
 import type { Router } from '../llm/router.js';
@@ -43,8 +42,6 @@ export type AgentResult = {
   finishReason: FinishReason;
   exitReason: ExitReason;
   model: Model;
-  /** texts of the tool results that were errors */
-  toolErrors: string[];
 };
 
 /** The same call with the same arguments this many times ends the loop. */
@@ -76,9 +73,6 @@ export async function* runAgent(
     finishReason,
     exitReason,
     model,
-    toolErrors: added.flatMap((message) =>
-      message.role === 'toolResult' && message.isError ? [textOf(message.content)] : [],
-    ),
   });
 
   try {
@@ -125,7 +119,7 @@ export async function* runAgent(
       added.push(...(yield* runTools(toolRun, turn.toolCalls, signal)));
     }
   } catch (error) {
-    if (!(signal.aborted && signal.reason instanceof DeadlineReached)) throw error;
+    if (!(error instanceof DeadlineReached)) throw error;
     text = join(text, partial.text);
     if (text === '') throw error;
     if (partial.text !== '')

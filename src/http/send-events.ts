@@ -1,4 +1,5 @@
 import type { FastifyReply } from 'fastify';
+import { Fault } from '../core/errors.js';
 import type { Run } from '../runs/run.js';
 import type { Services } from '../services.js';
 import { createSseStream, sseHeaders } from './protocols/sse.js';
@@ -11,9 +12,10 @@ export const streamResponse = {
   content: { 'text/event-stream': { schema: ref('StreamEvent') } },
 };
 
-/** Answers with the run's events after `after`, live until the run ends. */
+/** Answers with the run's events after `after`, live until the run ends. Throws `gone` when some are no longer held. */
 export function sendEvents(services: Services, reply: FastifyReply, run: Run, after: number): FastifyReply {
   const { metrics, config, logger } = services;
+  checkHeld(run, after);
   reply.headers({ ...sseHeaders, 'x-run-id': run.id });
   // HEAD reads nothing, so it must not count as a reader that keeps the run alive
   if (reply.request.method === 'HEAD') return reply.send();
@@ -27,4 +29,9 @@ export function sendEvents(services: Services, reply: FastifyReply, run: Run, af
   });
   if (reply.raw.destroyed) stream.destroy();
   return reply.send(stream);
+}
+
+function checkHeld({ log }: Run, after: number): void {
+  if (after + 1 >= log.firstSeq) return;
+  throw new Fault('gone', `Events up to ${log.firstSeq - 1} are no longer held; the answer was too long.`);
 }

@@ -19,7 +19,7 @@ export interface Breakers {
   state(provider: string): BreakerState;
   /**
    * Lets a call through, or throws `provider_unavailable` at once while the provider is given a rest. The returned
-   * function must be called once with how the call ended; an abort (undefined) says nothing about the provider.
+   * function must be called with how the call ended, of which only the first word counts; an abort (undefined) says nothing about the provider.
    */
   enter(provider: string): Promise<(outcome: 'ok' | Fault | undefined) => void>;
 }
@@ -50,7 +50,10 @@ export function createBreakers(providers: string[], halfOpenMs = halfOpenAfterMs
           throw resting(provider, halfOpenMs);
         throw error;
       }
+      let isOver = false;
       return (outcome) => {
+        if (isOver) return;
+        isOver = true;
         if (outcome === 'ok') call.resolve();
         else if (outcome) call.reject(outcome);
         else {

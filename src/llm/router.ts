@@ -1,11 +1,11 @@
-import { delay } from '../core/abort.js';
+import { DeadlineReached, delay } from '../core/abort.js';
 import { Fault } from '../core/errors.js';
 import type { Attempt, AttemptOutcome, LlmEvent } from '../core/events.js';
-import { noUsage, type Usage } from '../core/message.js';
+import { type Message, noUsage, type Usage } from '../core/message.js';
 import type { Breakers } from './breaker.js';
 import type { Budget } from './budget.js';
 import { continueWith } from './continuation.js';
-import type { LlmProvider, LlmRequest, Model } from './provider.js';
+import type { LlmProvider, LlmRequest, Model, ToolDefinition } from './provider.js';
 import type { Seam } from './seam.js';
 import { countMessagesTokens, countTokens } from './tokens.js';
 
@@ -46,8 +46,8 @@ const maxBackoffMs = 1000;
 /** A provider that asks for a longer pause than this is passed over while another one is left. */
 const patienceMs = 5000;
 
-/** Characters of an answer after which it is cut: far beyond what models write, but a broken one may never end. */
-const maxAnswerChars = 16 * 1024 * 1024;
+/** Characters after which a call is cut, thinking included: far beyond what models write, but a broken one may never end. */
+const maxOutputChars = 16 * 1024 * 1024;
 
 /** What a logical call has come to, over all its attempts. */
 type Progress = {
@@ -85,7 +85,8 @@ export function createRouter(options: RouterOptions): Router {
         return model;
       } catch (error) {
         yield* booked(call, request);
-        if (signal.aborted || !(error instanceof Fault)) throw error;
+        if (signal.aborted) throw stoppedBy(error, progress);
+        if (!(error instanceof Fault)) throw error;
         // a breaker that opened meanwhile tells less than what opened it
         if (call.attempt || !progress.fault) progress.fault = error;
         const step = nextStep(call, request, progress, error, random);
@@ -107,30 +108,32 @@ export function createRouter(options: RouterOptions): Router {
     const provider = providers.get(model.provider);
     if (!provider)
       throw new Fault('provider_unavailable', `The provider ${model.provider} is not configured.`);
+    const { llmRequest, seam } = toLlmRequest(model, request, progress);
     const leave = await options.breakers.enter(model.provider);
     progress.calls += 1;
     progress.callsOf.set(model.provider, callsOf(progress, model) + 1);
-    const { llmRequest, seam } = toLlmRequest(model, request, progress);
     const watchdog = startWatchdog(options.requestTimeoutMs, model);
     const record = startRecord(call, llmRequest);
     try {
       for await (const event of provider.stream(llmRequest, AbortSignal.any([signal, watchdog.signal]))) {
         watchdog.touch();
-        record.take(event);
+        // others need not wait for the end of the answer by which a provider shows that it is well again
+        if (record.take(event) && options.breakers.state(model.provider) !== 'closed') leave('ok');
         if (event.type === 'text-delta') {
           const text = seam ? seam.push(event.text) : event.text;
-          if (text === '') continue;
           if (seam?.isRestart) throw startedOver(model);
           progress.text += text;
-          yield text.length === event.text.length ? event : { type: 'text-delta', text };
-          if (progress.text.length < maxAnswerChars) continue;
+          if (text !== '') yield text.length === event.text.length ? event : { type: 'text-delta', text };
+        } else {
+          if (seam && (event.type === 'end' || event.type === 'tool-call-start'))
+            yield* flush(seam, model, progress);
+          if (event.type === 'tool-call-start') progress.hasToolCall = true;
+          yield event;
+        }
+        if (record.outputLength() > maxOutputChars) {
           yield { type: 'end', finishReason: 'length' };
           break;
         }
-        if (seam && (event.type === 'end' || event.type === 'tool-call-start'))
-          yield* flush(seam, model, progress);
-        if (event.type === 'tool-call-start') progress.hasToolCall = true;
-        yield event;
       }
       record.end('ok');
     } catch (error) {
@@ -190,9 +193,16 @@ function toLlmRequest(model: Model, request: RoutedRequest, progress: Progress) 
   if (messages !== rest.messages) llmRequest.responseFormat = { type: 'text' };
   const asked = (rest.maxTokens ?? Number.POSITIVE_INFINITY) - countTokens(progress.text);
   const affordable = budget.affordableTokens([model], () => countMessagesTokens(messages, rest.tools));
-  const limit = Math.min(asked, affordable);
+  const limit = Math.min(asked, affordable, roomFor(model, messages, rest.tools));
   if (limit < Number.POSITIVE_INFINITY) llmRequest.maxTokens = Math.max(1, Math.min(limit, model.maxOutput));
   return { llmRequest, seam };
+}
+
+/** The output tokens that a model's window has room for. Throws when there is none. */
+function roomFor(model: Model, messages: Message[], tools: ToolDefinition[]): number {
+  const room = model.contextWindow - countMessagesTokens(messages, tools);
+  if (room >= 1) return room;
+  throw new Fault('invalid_request', `The conversation no longer fits the context window of ${model.id}.`);
 }
 
 /** Which candidate is asked next after a failed call, and after which pause; undefined when it is over. */
@@ -223,6 +233,12 @@ function canAfford(model: Model, { budget, messages, tools }: RoutedRequest, pro
   return budget.affordableTokens([model], input) >= 1;
 }
 
+/** An answer that broke off and was not continued in time is lost, not merely cut at the run's time limit. */
+function stoppedBy(reason: unknown, progress: Progress): unknown {
+  const isLost = reason instanceof DeadlineReached && progress.fault && progress.text !== '';
+  return isLost && progress.fault ? failureOf(progress, progress.fault) : reason;
+}
+
 /** The connection failed, not the model: the same provider may well go on. */
 function isTransport({ type, upstreamStatus }: Fault): boolean {
   return (type === 'provider_error' || type === 'provider_timeout') && upstreamStatus === undefined;
@@ -237,14 +253,18 @@ function startRecord(call: Call, request: LlmRequest) {
   let usage: Usage | undefined;
   let outcome: 'ok' | Fault | undefined;
   return {
-    take(event: LlmEvent): void {
+    /** Says whether this was the first token. */
+    take(event: LlmEvent): boolean {
       if (event.type === 'end') {
         usage = event.usage;
-        return;
+        return false;
       }
-      firstTokenMs ??= performance.now() - startedMs;
       if ('text' in event) output += event.text;
+      if (firstTokenMs !== undefined) return false;
+      firstTokenMs = performance.now() - startedMs;
+      return true;
     },
+    outputLength: () => output.length,
     end(result: 'ok' | Fault): void {
       outcome = result;
     },

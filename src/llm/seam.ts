@@ -5,7 +5,7 @@ const minWhole = 3;
 /** A continuation that tells this much of the very start again and then differs has started over. */
 const minRestart = 40;
 /** How far back from its end a text is searched for what a continuation repeats, besides from its very start. */
-const searchWindow = 16 * 1024;
+const searchWindow = 8 * 1024;
 
 /** Joins a continuation to the text before it, so that nothing is repeated. Fed with the pieces of the continuation. */
 export interface Seam {
@@ -24,17 +24,28 @@ export interface Seam {
  */
 export function createSeam(before: string, isExact = false): Seam {
   const tail = isExact ? '' : before.slice(-searchWindow);
-  let held = '';
+  let pieces: string[] = [];
+  let length = 0;
+  let isFromStart = true;
+  /** where in the tail the pieces so far may stand */
+  let places: number[] | undefined;
   let isOpen = true;
   let isRestart = false;
 
+  function isRepeat(text: string): boolean {
+    isFromStart &&= before.startsWith(text, length);
+    places = places ? places.filter((place) => tail.startsWith(text, place + length)) : placesOf(text, tail);
+    return isFromStart || places.length > 0;
+  }
+
   function settle(): string {
     isOpen = false;
+    const held = pieces.join('');
+    pieces = [];
     const isWhole = before.length >= (isExact ? minRestart : minWhole) && held.startsWith(before);
-    const overlap = isExact ? 0 : overlapLength(before, held);
-    const length = isWhole ? before.length : overlap;
-    isRestart = length === 0 && held.length >= minRestart && before.startsWith(held.slice(0, minRestart));
-    return held.slice(length);
+    const told = isWhole ? before.length : isExact ? 0 : overlapLength(before, held);
+    isRestart = told === 0 && held.length >= minRestart && before.startsWith(held.slice(0, minRestart));
+    return held.slice(told);
   }
 
   return {
@@ -42,17 +53,26 @@ export function createSeam(before: string, isExact = false): Seam {
       return isRestart;
     },
     push(text) {
-      if (!isOpen) return text;
-      held += text;
-      return before.startsWith(held) || tail.includes(held) ? '' : settle();
+      if (!isOpen || text === '') return text;
+      const isHeldBack = isRepeat(text);
+      pieces.push(text);
+      length += text.length;
+      return isHeldBack ? '' : settle();
     },
     end: () => (isOpen ? settle() : ''),
   };
 }
 
-/** The length of the longest start of `next` that `before` ends with. */
+function placesOf(text: string, tail: string): number[] {
+  const places: number[] = [];
+  for (let place = tail.indexOf(text); place >= 0; place = tail.indexOf(text, place + 1)) places.push(place);
+  return places;
+}
+
+/** The length of the longest start of `next` that `before` ends with, as far back as is searched. */
 export function overlapLength(before: string, next: string): number {
-  for (let length = Math.min(before.length, next.length); length >= minRepeat; length -= 1) {
+  const longest = Math.min(before.length, next.length, searchWindow);
+  for (let length = longest; length >= minRepeat; length -= 1) {
     if (before.endsWith(next.slice(0, length))) return length;
   }
   return 0;

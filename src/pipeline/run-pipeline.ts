@@ -125,12 +125,8 @@ async function* judge(
     evaluateAnswer({
       answer,
       finishReason: result.finishReason,
-      language: understanding.language,
       constraints: understanding.constraints,
       responseFormat: request.responseFormat,
-      toolErrors: result.toolErrors,
-      questions: understanding.questions,
-      files: request.files.map((file) => file.name),
     }),
   );
   return { answer, result, evaluation };

@@ -142,7 +142,8 @@ export class Run {
   }
 
   fail(error: unknown): RunOutcome {
-    const fault = this.signal.aborted ? abortFault(this.signal.reason) : toFault(error);
+    const isOwn = error instanceof Fault && this.signal.reason instanceof DeadlineReached;
+    const fault = this.signal.aborted && !isOwn ? abortFault(this.signal.reason) : toFault(error);
     const event = {
       type: 'run-error',
       runId: this.id,

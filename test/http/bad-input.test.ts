@@ -64,7 +64,7 @@ const file = { file_name: 'notes.txt', content: 'one\ntwo' };
 const nested = (depth: number, open: string, close: string, inside = '') =>
   open.repeat(depth) + inside + close.repeat(depth);
 const tooDeep = { detail: 'The body is nested more than 100 levels deep.' };
-const tooMany = { detail: 'The body has more than 20,000 values.' };
+const tooMany = { detail: 'The body has more than 20000 values.' };
 /** A body of about 4 MB that is small pieces and nothing else. */
 const fourMegabytes = (start: string, piece: (index: number) => string, end: string) =>
   raw(

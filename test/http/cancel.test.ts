@@ -119,7 +119,7 @@ test('a cancel of a finished run changes nothing', async () => {
 });
 
 test('a cancel of a failed run changes nothing', async () => {
-  const { service } = await startChat([{ ...hello, fault: 'cut:1' }]);
+  const { service } = await startChat([{ fault: 'status:400' }]);
   const stream = await streamChat(service, ask);
   await stream.ended;
   expect((await cancelRun(service, stream.runId)).status).toBe('failed');

@@ -271,3 +271,28 @@ test("the lower of the caller's cap and the operator's counts", async () => {
   expect(await askWith('1', 0.000001)).toMatchObject({ exit_reason: 'budget', attempts: [] });
   expect(await askWith('1', 1)).toMatchObject({ exit_reason: 'completed', cost_usd: expect.any(Number) });
 });
+
+test('an answer that broke off and is not continued before the deadline is an error, not a whole answer', async () => {
+  const { service } = await startChat([{ chunks: ['One', ' two'], fault: 'cut:2' }, { fault: 'hang' }], {
+    RUN_TIMEOUT: '0.8',
+  });
+  const events = await (await streamChat(service, ask)).ended;
+  expect(contentOf(events)).toBe('One two');
+  expect(events.at(-2)).toMatchObject({
+    event: 'error',
+    data: { error_type: 'provider_error', retryable: true },
+  });
+});
+
+test('no call asks for more than the window of its model has room for', async () => {
+  const fake = await useFakeLlm({ requireScript: true, models: [{ id: 'small', max_model_len: 4096 }] });
+  fake.script({ text: 'word '.repeat(1500), finishReason: 'length' }, { text: 'The end.' });
+  const service = await startService({ VLLM_ENDPOINT: fake.url });
+  const body = { message: 'Tell me something.', tools: [] };
+  const answer = await (await fetch(`${service.url}/api/chat`, jsonPost(body))).json();
+  expect(answer).toMatchObject({ finish_reason: 'stop', content: expect.stringMatching(/word The end\.$/) });
+  const asked = fake.requests.map((request) => Number(request.body.max_tokens));
+  expect(asked[0]).toBeLessThanOrEqual(4096);
+  // about 1,500 tokens of answer stand in the window by then
+  expect(asked[1]).toBeLessThan(2600);
+});

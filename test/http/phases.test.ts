@@ -314,7 +314,13 @@ test('a message that does not fit the window at all is refused in plain words', 
   expect(response.status).toBe(400);
   expect(await response.json()).toMatchObject({
     detail: expect.stringMatching(/^The message needs about \d+ tokens, but fake-model has room for 750\.$/),
-    errors: [{ path: 'message', message: 'does not fit the context window of fake-model' }],
+    errors: [
+      { path: 'message', message: 'does not fit the context window of fake-model' },
+      {
+        path: 'context_window_size',
+        message: expect.stringMatching(/^leaves room for 750 tokens, and about/),
+      },
+    ],
   });
 });
 

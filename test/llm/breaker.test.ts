@@ -200,7 +200,7 @@ describe('in the router', () => {
   test('a call that tries and is aborted does not stand in the way of the next one', async () => {
     const breakers = await rested();
     const controller = new AbortController();
-    const provider = scripted('a', [text('Hel'), 5000], [text('Hello'), end]);
+    const provider = scripted('a', [5000], [text('Hello'), end]);
     const running = route([provider], {}, { breakers }, controller.signal);
     await expect.poll(() => provider.calls.length, { interval: 2 }).toBe(1);
     controller.abort(new Fault('cancelled', 'Enough.'));
@@ -208,5 +208,16 @@ describe('in the router', () => {
     expect(breakers.state('a')).toBe('half_open');
     expect((await route([provider], {}, { breakers })).text).toBe('Hello');
     expect(breakers.state('a')).toBe('closed');
+  });
+
+  test('a call that tries lets others in with its first token, not only at its end', async () => {
+    const breakers = await rested();
+    const controller = new AbortController();
+    const trial = scripted('a', [text('Hel'), 5000], [text('Hello'), end]);
+    const running = route([trial], {}, { breakers }, controller.signal);
+    await expect.poll(() => breakers.state('a'), { interval: 2 }).toBe('closed');
+    expect((await route([trial], {}, { breakers })).text).toBe('Hello');
+    controller.abort(new Fault('cancelled', 'Enough.'));
+    expect(outcomesOf(await running)).toEqual(['a cancelled']);
   });
 });

@@ -66,6 +66,15 @@ test('nothing is shown while it may still be a repeat, everything at the end', (
   expect([short.push('two'), short.end()]).toEqual(['', 'two']);
 });
 
+test('a long text told again in small pieces is joined in linear time', () => {
+  for (const before of ['a long story, '.repeat(40_000), 'ab'.repeat(200_000)]) {
+    const started = performance.now();
+    const { text } = join(before, `${before}#`.match(/[\s\S]{1,4}/g) ?? []);
+    expect(text).toBe('#');
+    expect(performance.now() - started).toBeLessThan(5000);
+  }
+});
+
 test('any repeated tail of 10 characters or more is removed exactly, and nothing else', () => {
   const word = fc.string({ minLength: 1, maxLength: 12, unit: fc.constantFrom(...'abcdefghij klmno') });
   const property = fc.property(

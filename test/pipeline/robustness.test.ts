@@ -91,12 +91,8 @@ const evaluate = (answer: string, constraints = readMessage(answer).constraints)
   evaluateAnswer({
     answer,
     finishReason: 'stop',
-    language: 'en',
     constraints,
     responseFormat: { type: 'json_object' },
-    toolErrors: [],
-    questions: [],
-    files: [],
   });
 
 /** Bounds are wide, for slow machines; what they catch is work that grows with the square of the length. */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES } from 'node:http';
+import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { Fault } from '../../core/errors.js';
 import { toProblem } from './errors.js';
@@ -13,6 +13,10 @@ const malformed = { status: 400, detail: 'The request is not valid HTTP.' };
 /** Answers what is no HTTP request, so that no route and no hook ever sees it, and closes the connection. */
 export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed) return;
+  if (isAnswering(socket)) {
+    socket.destroy();
+    return;
+  }
   const { status, detail } = answers[error.code ?? ''] ?? malformed;
   const requestId = randomUUID();
   const problem = { ...toProblem(new Fault('invalid_request', detail), requestId), status };
@@ -27,4 +31,9 @@ export function answerBrokenRequest(error: Error & { code?: string }, socket: So
   ];
   if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
   socket.destroySoon();
+}
+
+/** Whether a response is under way, whose bytes an answer would get in between. Node's own handler looks at the same. */
+function isAnswering(socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent ?? false;
 }

@@ -14,6 +14,8 @@ import type { Problem } from '../schemas/common.js';
 import { collectMethods } from './allowed-methods.js';
 
 const maxProblems = 20;
+/** Some are the same once they are put in words; so many of the rest are only counted. */
+const maxExaminedProblems = 100;
 
 /** Every failure of a route becomes problem+json here, and only here. */
 export function registerErrors(app: FastifyInstance, metrics: Metrics): void {
@@ -70,8 +72,11 @@ export function toProblem(fault: Fault, requestId: string): Problem {
 function fromFastify(error: unknown): Fault | undefined {
   if (!(error instanceof Error) || error instanceof Fault) return undefined;
   const { validation, validationContext, statusCode, code } = error as FastifyError;
-  if (validation)
-    return invalidRequest(validation.map((problem) => toFieldProblem(problem, validationContext)));
+  if (validation) {
+    const examined = validation.slice(0, maxExaminedProblems);
+    const problems = examined.map((problem) => toFieldProblem(problem, validationContext));
+    return invalidRequest(problems, examined.length < validation.length);
+  }
   if (statusCode === undefined || statusCode >= 500) return undefined;
   const type = typeOfStatus(statusCode);
   return new Fault(type, detailOf[code] ?? `${STATUS_CODES[statusCode] ?? 'Bad request'}.`);
@@ -89,13 +94,13 @@ function typeOfStatus(status: number): ErrorType {
   return (match?.[0] as ErrorType | undefined) ?? 'invalid_request';
 }
 
-/** A 400 that lists every problem; its detail is the first one. */
-export function invalidRequest(problems: FieldProblem[]): Fault {
+/** A 400 that lists every problem; its detail is the first one. `isCut`: there are more than these. */
+export function invalidRequest(problems: FieldProblem[], isCut = false): Fault {
   const unique = [
     ...new Map(problems.map((problem) => [`${problem.path} ${problem.message}`, problem])).values(),
   ];
   const [first] = unique;
-  const more = unique.length > 1 ? ` (and ${unique.length - 1} more)` : '';
+  const more = unique.length > 1 ? ` (and ${isCut ? 'at least ' : ''}${unique.length - 1} more)` : '';
   const text = first ? `${first.path} ${first.message}${more}` : 'The request is invalid';
   const detail = /[.?]$/.test(text) ? text : `${text}.`;
   return new Fault('invalid_request', detail, { problems: unique });

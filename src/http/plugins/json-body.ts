@@ -4,6 +4,8 @@ import { invalidRequest, toFieldPath } from './errors.js';
 
 /** Far more than any real request; what walks a body can then recurse without a care. */
 const maxDepth = 100;
+/** Metadata and a schema are bounded in bytes, so no real body has as many. */
+const maxValues = 20_000;
 const utf8 = new TextDecoder('utf-8', { fatal: true });
 
 /** Bodies are JSON in UTF-8, not compressed. What is wrong with one is said before its fields are looked at. */
@@ -14,7 +16,9 @@ export function registerJsonBody(app: FastifyInstance): void {
     { parseAs: 'buffer' },
     async (request: FastifyRequest, bytes: Buffer) => {
       checkEncoding(request);
-      const value = parse(decode(bytes));
+      const text = decode(bytes);
+      checkShape(bytes);
+      const value = parse(text);
       checkNames(value, []);
       return value;
     },
@@ -60,10 +64,37 @@ function invalidBody(message: string, cause?: unknown): Fault {
   return new Fault('invalid_request', message, { cause });
 }
 
-/** Refuses what is nested too deeply, and names that could reach a prototype when somebody copies the object. */
+const space = 0x20;
+const [quote, comma, openArray, backslash, closeArray, openObject, closeObject] = Buffer.from('",[\\]{}');
+
+/** Refuses what is nested too deeply or has too many values; parsing it would already block the process. */
+function checkShape(bytes: Buffer): void {
+  let depth = 0;
+  let values = 1;
+  let previous: number | undefined;
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] as number;
+    if (byte <= space) continue;
+    if (byte === closeArray || byte === closeObject) depth -= 1;
+    else if (byte === comma || previous === openArray || previous === openObject) values += 1;
+    if (byte === openArray || byte === openObject) depth += 1;
+    else if (byte === quote) at = endOfString(bytes, at);
+    if (depth > maxDepth) throw invalidBody(`The body is nested more than ${maxDepth} levels deep.`);
+    if (values > maxValues) throw invalidBody(`The body has more than ${maxValues} values.`);
+    previous = byte;
+  }
+}
+
+/** Where the string that starts at `start` ends. */
+function endOfString(bytes: Buffer, start: number): number {
+  let at = start + 1;
+  while (at < bytes.length && bytes[at] !== quote) at += bytes[at] === backslash ? 2 : 1;
+  return at;
+}
+
+/** Refuses names that could reach a prototype when somebody copies the object. */
 function checkNames(value: unknown, path: string[]): void {
   if (typeof value !== 'object' || value === null) return;
-  if (path.length >= maxDepth) throw invalidBody(`The body is nested more than ${maxDepth} levels deep.`);
   const isArray = Array.isArray(value);
   for (const [name, item] of Object.entries(value)) {
     if (!isArray && isPrototypeName(name, item)) {

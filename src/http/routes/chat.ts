@@ -12,6 +12,7 @@ import { type ChatCall, startRun } from '../start-run.js';
 const refusals = problemResponses(
   'invalid_request',
   'not_found',
+  'gone',
   'payload_too_large',
   'unsupported_media_type',
   'invalid_file',
