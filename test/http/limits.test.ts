@@ -64,7 +64,8 @@ test('a failed run gives its place back', async () => {
 test('REQUEST_TIMEOUT is the longest silence between tokens, however long the answer takes', async () => {
   const middle = hold(5);
   const chunks = Array.from({ length: 5 }, (_, index) => `${index} `);
-  const { fake, service } = await startChat([{ chunks, delayMs: 120, hold: middle }], {
+  const silent = { fault: 'hang' };
+  const { fake, service } = await startChat([{ chunks, delayMs: 120, hold: middle }, silent, silent], {
     REQUEST_TIMEOUT: '0.4',
   });
   const startedMs = performance.now();

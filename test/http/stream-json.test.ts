@@ -50,14 +50,17 @@ test('an answer that fails its checks is revised, since nothing was shown yet', 
   });
 });
 
+/** As often as a provider is asked for one answer. */
+const thrice = (reply: ScriptedReply) => [reply, reply, reply];
+
 test.each<[string, number, string, ScriptedReply[]]>([
   ['a refused request', 502, 'provider_rejected', [{ fault: 'status:400' }]],
   ['a refused key', 503, 'provider_unavailable', [{ fault: 'status:401' }]],
   ['a broken server', 502, 'provider_error', [1, 2, 3].map(() => ({ fault: 'status:500' }))],
   ['a busy server', 503, 'provider_unavailable', [1, 2, 3].map(() => ({ fault: 'status:529' }))],
   ['a silent server', 504, 'provider_timeout', [1, 2, 3].map(() => ({ fault: 'hang' }))],
-  ['an answer that breaks off', 502, 'provider_error', [{ text: 'Never to be seen.', fault: 'cut:2' }]],
-  ['an answer that stalls', 504, 'provider_timeout', [{ text: 'Never to be seen.', fault: 'stall:2' }]],
+  ['an answer that breaks off', 502, 'provider_error', thrice({ text: 'Never to be seen.', fault: 'cut:2' })],
+  ['an answer that stalls', 504, 'provider_timeout', thrice({ text: 'Never to be seen.', fault: 'stall:2' })],
 ])('%s is problem+json with status %i', async (_what, status, type, replies) => {
   const { service } = await startChat(replies, status === 504 ? { REQUEST_TIMEOUT: '0.3' } : {});
   const response = await fetch(`${service.url}/api/chat`, jsonPost(ask));

@@ -35,6 +35,9 @@ const toolCalls = [
   { id: 'call_2', name: 'ARGUMENT-TEXT', arguments: 'ARGUMENT-TEXT' },
 ];
 
+/** As often as a provider is asked for one answer. */
+const thrice = (reply: ScriptedReply) => [reply, reply, reply];
+
 test.each<[string, string, ScriptedReply[]]>([
   ['an answer', 'completed', [answer]],
   ['an answer with tools', 'completed', [{ toolCalls }, answer]],
@@ -43,10 +46,10 @@ test.each<[string, string, ScriptedReply[]]>([
   [
     'an error in the stream',
     'failed',
-    [{ ...answer, fault: { type: 'error', after: 2, body: providerText } }],
+    thrice({ ...answer, fault: { type: 'error', after: 2, body: providerText } }),
   ],
-  ['a broken stream', 'failed', [{ ...answer, fault: 'cut:2' }]],
-  ['garbage', 'failed', [{ ...answer, fault: 'malformed:2' }]],
+  ['a broken stream', 'failed', thrice({ ...answer, fault: 'cut:2' })],
+  ['garbage', 'failed', thrice({ ...answer, fault: 'malformed:2' })],
 ])('%s leaves one line about the run and no text in the logs', async (_what, outcome, replies) => {
   const env = { OPENAI_API_KEY: 'sk-secret-0123456789', LOG_LEVEL: 'trace' };
   const { service } = await startChat(replies, env);
