@@ -26,7 +26,7 @@ export type AgentRequest = {
   messages: Message[];
   tools: Tool[];
   maxTokens: number;
-  temperature: number | undefined;
+  temperature: number;
   responseFormat: ResponseFormat;
   effort: Effort;
   budget: Budget;
@@ -90,7 +90,7 @@ export async function* runAgent(
           messages,
           tools: definitions,
           maxTokens: Math.min(request.maxTokens, affordable),
-          ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
+          temperature: request.temperature,
           responseFormat: request.responseFormat,
           effort: request.effort,
           deadlineAt: request.deadlineAt,

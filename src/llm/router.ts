@@ -39,6 +39,8 @@ export type RouterOptions = {
   onCall?: (provider: string, outcome: 'ok' | Fault) => void;
 };
 
+/** Long texts are counted by samples, and other models' tokens differ from those that are counted. */
+const countMargin = 1.03;
 const maxCallsPerProvider = 3;
 const maxCalls = 6;
 const firstBackoffMs = 100;
@@ -200,7 +202,8 @@ function toLlmRequest(model: Model, request: RoutedRequest, progress: Progress) 
 
 /** The output tokens that a model's window has room for. Throws when there is none. */
 function roomFor(model: Model, messages: Message[], tools: ToolDefinition[]): number {
-  const room = model.contextWindow - countMessagesTokens(messages, tools);
+  const input = countMessagesTokens(messages, model.accepts.tools ? tools : []);
+  const room = model.contextWindow - Math.ceil(input * countMargin);
   if (room >= 1) return room;
   throw new Fault('invalid_request', `The conversation no longer fits the context window of ${model.id}.`);
 }

@@ -1,28 +1,17 @@
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import type { CheckResult } from '../core/events.js';
 import type { FinishReason } from '../core/message.js';
+import type { ResponseFormat } from '../llm/provider.js';
 import { checkConstraint } from './constraints/check.js';
 import type { Constraint } from './constraints/constraint.js';
 import { describeConstraint } from './constraints/describe.js';
 import { runBounded } from './run-bounded.js';
 
-export type ResponseFormat = {
-  type: 'text' | 'json_object' | 'json_schema';
-  schema?: Record<string, unknown>;
-};
-
 export type EvaluationInput = {
   answer: string;
   finishReason: FinishReason;
-  /** ISO 639-1 code of the language the answer is expected in, or `und` */
-  language: string;
   constraints: Constraint[];
   responseFormat: ResponseFormat;
-  /** messages of the tool calls that failed */
-  toolErrors: string[];
-  questions: string[];
-  /** names of the files that were given */
-  files: string[];
 };
 
 export type Repair =
@@ -152,7 +141,7 @@ function findJsonProblem(answer: string, format: ResponseFormat): string | undef
   } catch {
     return 'the answer is not valid JSON';
   }
-  if (format.type === 'json_schema') return format.schema && findSchemaProblem(value, format.schema);
+  if (format.type === 'json_schema') return findSchemaProblem(value, format.schema);
   const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
   return isObject ? undefined : 'the answer is not a JSON object';
 }

@@ -2,11 +2,12 @@ import { Fault } from '../core/errors.js';
 import type { Message } from '../core/message.js';
 import type { Catalog } from '../llm/catalog.js';
 import type { Model } from '../llm/provider.js';
+import { countMessagesTokens } from '../llm/tokens.js';
 import { toToolDefinition } from '../tools/registry.js';
 import type { Tool } from '../tools/tool.js';
 import type { ChatRequest } from './chat-request.js';
 import { describeConstraint } from './constraints/describe.js';
-import { buildContext } from './context.js';
+import { buildContext, countWhole, windowOf } from './context.js';
 import type { Understanding } from './understanding.js';
 
 export const strategies = ['direct', 'grounded', 'tools', 'stepwise'] as const;
@@ -21,7 +22,7 @@ export type Plan = {
   tools: Tool[];
   /** tokens; the most that one call may produce */
   maxTokens: number;
-  temperature: number | undefined;
+  temperature: number;
   inputTokens: number;
   leftOut: string[];
 };
@@ -38,14 +39,18 @@ export type PlanDeps = {
 /** Output tokens by effort; a model's own limit, the operator's and the caller's lower them. */
 const outputTokens = { quick: 4096, standard: 16_384, determined: 65_536 } as const;
 
+/** A model that has fewer tokens than this for its answer is not asked. */
+const leastOutput = 256;
+
 /** Decides how to answer, and says why. Throws a Fault when no model can, or when the message fits none. */
 export function makePlan(deps: PlanDeps, request: ChatRequest, understanding: Understanding): Plan {
   const reasons: string[] = [];
   const strategy = chooseStrategy(request, understanding, reasons);
-  const candidates = chooseModels(deps, request, understanding, reasons);
+  const prompt = systemPrompt(strategy, understanding, request);
+  const candidates = chooseModels(deps, request, sizeOf(request, understanding, prompt), reasons);
   const model = candidates[0] as Model;
-  const tools = model.accepts.tools ? request.tools : [];
-  const window = Math.min(model.contextWindow, request.contextWindow ?? Number.POSITIVE_INFINITY);
+  const tools = candidates.some((candidate) => candidate.accepts.tools) ? request.tools : [];
+  const window = windowOf(model, request);
   const maxTokens = Math.min(
     request.maxTokens ?? outputTokens[request.effort],
     deps.llmMaxTokens ?? Number.POSITIVE_INFINITY,
@@ -53,11 +58,12 @@ export function makePlan(deps: PlanDeps, request: ChatRequest, understanding: Un
   );
   const context = buildContext({
     request,
-    systemPrompt: systemPrompt(strategy, understanding, request),
-    tools: tools.map(toToolDefinition),
+    systemPrompt: prompt,
+    tools: model.accepts.tools ? tools.map(toToolDefinition) : [],
     model,
     outputReserve: Math.min(maxTokens, Math.floor(window / 4)),
   });
+  if (!context.hasTools) return planWithoutTools(deps, request, understanding, window);
   if (context.leftOut.length > 0)
     reasons.push(`left out to fit ${window} tokens: ${context.leftOut.join('; ')}`);
   return {
@@ -67,9 +73,35 @@ export function makePlan(deps: PlanDeps, request: ChatRequest, understanding: Un
     messages: context.messages,
     tools,
     maxTokens: Math.min(maxTokens, window - context.inputTokens),
-    temperature: model.accepts.temperature ? request.temperature : undefined,
+    temperature: request.temperature,
     inputTokens: context.inputTokens,
     leftOut: context.leftOut,
+  };
+}
+
+/** Without tools another strategy may be right, and another model. */
+function planWithoutTools(
+  deps: PlanDeps,
+  request: ChatRequest,
+  understanding: Understanding,
+  window: number,
+): Plan {
+  const plan = makePlan(deps, { ...request, tools: [] }, understanding);
+  const leftOut = `the tools ${request.tools.map((tool) => tool.name).join(', ')}`;
+  return {
+    ...plan,
+    reasons: [...plan.reasons, `left out to fit ${window} tokens: ${leftOut}`],
+    leftOut: [leftOut, ...plan.leftOut],
+  };
+}
+
+/** Tokens of a request when nothing is cut. */
+type Size = { messages: number; tools: number };
+
+function sizeOf(request: ChatRequest, understanding: Understanding, prompt: string): Size {
+  return {
+    messages: countWhole(request, prompt, understanding.tokens.total),
+    tools: countMessagesTokens([], request.tools.map(toToolDefinition)),
   };
 }
 
@@ -90,12 +122,7 @@ function chooseStrategy(request: ChatRequest, understanding: Understanding, reas
   return 'direct';
 }
 
-function chooseModels(
-  deps: PlanDeps,
-  request: ChatRequest,
-  understanding: Understanding,
-  reasons: string[],
-): Model[] {
+function chooseModels(deps: PlanDeps, request: ChatRequest, size: Size, reasons: string[]): Model[] {
   if (request.model) {
     reasons.push(`the caller named ${request.model.id}`);
     requireFit(request.model, request);
@@ -110,7 +137,7 @@ function chooseModels(
   if (models.length === 0) {
     throw new Fault('provider_unavailable', 'No model is available now: no provider lists one.');
   }
-  const fitting = models.filter((model) => fits(model, request, understanding));
+  const fitting = models.filter((model) => fits(model, request, size));
   if (fitting.length === 0) {
     requireFit(models[0] as Model, request);
     reasons.push('no model has room for everything: the first one gets what fits');
@@ -121,9 +148,13 @@ function chooseModels(
   return fitting;
 }
 
-function fits(model: Model, request: ChatRequest, understanding: Understanding): boolean {
+function fits(model: Model, request: ChatRequest, size: Size): boolean {
   if (request.images.length > 0 && !model.accepts.images) return false;
-  return understanding.tokens.total < model.contextWindow;
+  const input = size.messages + (model.accepts.tools ? size.tools : 0);
+  // no more is sent than the caller's own window holds
+  return (
+    Math.min(input + leastOutput, request.contextWindow ?? Number.POSITIVE_INFINITY) <= model.contextWindow
+  );
 }
 
 function requireFit(model: Model, request: ChatRequest): void {

@@ -1,4 +1,4 @@
-import { countTokens } from '../llm/tokens.js';
+import { countFileTokens, countTokens } from '../llm/tokens.js';
 import type { ChatRequest } from './chat-request.js';
 import { type Reading, readMessage } from './understand.js';
 
@@ -11,7 +11,7 @@ export function understandRequest(request: ChatRequest): Understanding {
   const reading = readMessage(request.message);
   const message = countTokens(request.message);
   const history = sum(request.history.slice(-request.memoryLimit).map((item) => countTokens(item.content)));
-  const files = sum(request.files.map((file) => countTokens(file.text)));
+  const files = sum(request.files.map(countFileTokens));
   return { ...reading, tokens: { message, history, files, total: message + history + files } };
 }
 

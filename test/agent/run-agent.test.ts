@@ -47,7 +47,7 @@ async function runUntil(reason: Error) {
     messages: [],
     tools: [slow],
     maxTokens: 100,
-    temperature: undefined,
+    temperature: 0.7,
     responseFormat: { type: 'text' as const },
     effort: 'standard' as const,
     budget: createBudget({ maxCostUsd: undefined, maxTokens: undefined }),

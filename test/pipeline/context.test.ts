@@ -126,7 +126,7 @@ test('files whose names do not fit are refused', () => {
   const files = Array.from({ length: 20 }, () => ofFile('text', '漢字x'.repeat(300)));
   const fault = faultOf(() => build({ files }));
   expect(fault).toMatchObject({
-    kind: 'invalid_request',
+    type: 'invalid_request',
     message: expect.stringMatching(
       /^The message with its files needs about \d+ tokens, but m has room for 6144\.$/,
     ),

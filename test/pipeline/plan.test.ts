@@ -103,6 +103,8 @@ test('tools and temperature are for all candidates, whatever the first one takes
   const plain = modelOf('a', { accepts: { tools: false, temperature: false } });
   expect(plan([plain, modelOf('b')])).toMatchObject({ tools: [clock], temperature: 0.1 });
   expect(plan([plain])).toMatchObject({ tools: [], temperature: 0.1 });
+  const small = { contextWindow: 256 };
+  expect(plan([plain, modelOf('b')], small)).toMatchObject({ tools: [clock], leftOut: [] });
 });
 
 test('tools that do not fit are left out, and the plan says so', () => {
