@@ -37,23 +37,33 @@ export function countTokens(text: string): number {
   return text.length <= maxExact ? countAll(text) : countSamples(text);
 }
 
-const counted = new WeakMap<{ readonly text: string }, number>();
+const counted = new WeakMap<object, number>();
+
+/** Plan, agent and router ask for the same things again: nothing that is counted here changes afterwards. */
+function once<T extends object>(thing: T, count: (thing: T) => number): number {
+  let tokens = counted.get(thing);
+  if (tokens === undefined) {
+    tokens = count(thing);
+    counted.set(thing, tokens);
+  }
+  return tokens;
+}
 
 /** Tokens of a file's text, which is counted only once. */
 export function countFileTokens(file: { readonly text: string }): number {
-  const tokens = counted.get(file) ?? countTokens(file.text);
-  counted.set(file, tokens);
-  return tokens;
+  return once(file, ({ text }) => countTokens(text));
 }
 
 /** Tokens of a request's messages and tools, with what a provider adds around them. */
 export function countMessagesTokens(messages: readonly Message[], tools: readonly ToolDefinition[]): number {
   let total = 0;
-  for (const message of messages) total += tokensPerMessage + countMessage(message);
-  for (const tool of tools) {
-    total += perTool + countTokens(`${tool.name} ${tool.description} ${JSON.stringify(tool.parameters)}`);
-  }
+  for (const message of messages) total += tokensPerMessage + once(message, countMessage);
+  for (const tool of tools) total += perTool + once(tool, countTool);
   return total;
+}
+
+function countTool({ name, description, parameters }: ToolDefinition): number {
+  return countTokens(`${name} ${description} ${JSON.stringify(parameters)}`);
 }
 
 function countMessage(message: Message): number {

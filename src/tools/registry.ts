@@ -13,6 +13,14 @@ export function createToolRegistry(tools: Tool[]): ToolRegistry {
   return { list: () => sorted, find: (name) => byName.get(name) };
 }
 
+const definitions = new WeakMap<Tool, ToolDefinition>();
+
+/** The same object each time, so that what is worked out of it (its tokens) is worked out once. */
 export function toToolDefinition(tool: Tool): ToolDefinition {
-  return { name: tool.name, description: tool.description, parameters: tool.parameters };
+  let definition = definitions.get(tool);
+  if (!definition) {
+    definition = { name: tool.name, description: tool.description, parameters: tool.parameters };
+    definitions.set(tool, definition);
+  }
+  return definition;
 }
