@@ -17,6 +17,7 @@ import { createMetrics, type Metrics, watchBreakers } from './observability/metr
 import { observeRuns } from './observability/observe-runs.js';
 import { findConstraints } from './pipeline/constraints/find.js';
 import type { PipelineDeps } from './pipeline/run-pipeline.js';
+import { readMessage } from './pipeline/understand.js';
 import { createRuns, type Runs } from './runs/runs.js';
 import { createCalculatorTool } from './tools/builtin/calculator.js';
 import { createCurrentTimeTool } from './tools/builtin/current-time.js';
@@ -47,6 +48,11 @@ export type Services = {
   drain(): Promise<void>;
   close(): void;
 };
+
+/** Asks for much, so that most patterns are compiled before the first caller waits for them. */
+const warmUpMessage =
+  'What is this? Write exactly 3 bullet points in German, in fewer than 100 words and 5 sentences, as JSON, in lowercase, ' +
+  'without commas. Include the word "one" at least twice, a title, two sections and a postscript. End with "Done."';
 
 /** Builds everything that the service is made of. Opens no connection. */
 export function createServices(config: Config, logger = createLogger(config.logLevel)): Services {
@@ -121,6 +127,7 @@ export function createServices(config: Config, logger = createLogger(config.logL
     },
     async start() {
       await Promise.all([health.start(), warmTokenizer()]);
+      readMessage(warmUpMessage);
       isStarted = true;
     },
     drain: () => runs.drain(config.drainTimeoutMs),
