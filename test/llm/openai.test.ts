@@ -336,15 +336,18 @@ describe('an answer', () => {
     const { url, server } = await serve((_request, response) => {
       response.writeHead(200, { 'content-type': 'text/event-stream' });
       response.write(`data: ${JSON.stringify(stop)}\n\n${done}`);
-      setTimeout(() => response.end(), 10);
+      setTimeout(() => response.end(ended.resolve), 10);
     });
+    let ended = Promise.withResolvers<void>();
     let connections = 0;
     server.on('connection', () => {
       connections += 1;
     });
     const other = providerAt(url);
     for (let turn = 0; turn < 3; turn += 1) {
+      ended = Promise.withResolvers<void>();
       await collect(other.stream(requestOf(), none));
+      await ended.promise;
       await sleep(40);
     }
     expect(connections).toBe(1);
