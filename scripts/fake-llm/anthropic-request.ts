@@ -1,3 +1,6 @@
+/** What vouches for a block of thinking. */
+export const signature = 'c2lnbmF0dXJlIG9mIHRoZSBmYWtl';
+
 type Block = {
   type: string;
   text?: string;
@@ -45,6 +48,7 @@ export function messagesProblem(body: unknown, server: Server): string | undefin
     cacheProblem(request) ??
     samplingProblem(request, server) ??
     thinkingProblem(request) ??
+    signatureProblem(request) ??
     prefillProblem(request, server)
   );
 }
@@ -155,6 +159,18 @@ function thinkingProblem({ thinking, max_tokens: limit, messages }: MessagesRequ
   return isOpenTurn && !last[0]?.type.includes('thinking')
     ? 'messages: Expected `thinking` or `redacted_thinking`, but found `tool_use`. When `thinking` is enabled, a final `assistant` message must start with a thinking block.'
     : undefined;
+}
+
+/** Thinking comes back as it was given, or not at all. */
+function signatureProblem({ messages }: MessagesRequest): string | undefined {
+  for (const [position, message] of messages.entries()) {
+    const index = blocksOf(message.content).findIndex(
+      (block) => block.type === 'thinking' && block.signature !== signature,
+    );
+    if (index >= 0)
+      return `messages.${position}.content.${index}: Invalid \`signature\` in \`thinking\` block`;
+  }
+  return undefined;
 }
 
 function prefillProblem(request: MessagesRequest, { takesPrefill }: Server): string | undefined {

@@ -1,11 +1,10 @@
-import type { MessagesRequest } from './anthropic-request.ts';
+import { type MessagesRequest, signature } from './anthropic-request.ts';
 import {
   type BlockDelta,
   blockDeltas,
   emptyMessage,
   messagesError,
   messageUsage,
-  signature,
   stopReasonOf,
 } from './anthropic-wire.ts';
 import { type Faults, faultsOf, type ScriptedReply } from './reply.ts';

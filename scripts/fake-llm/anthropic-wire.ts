@@ -1,4 +1,4 @@
-import { blocksOf, type MessagesRequest } from './anthropic-request.ts';
+import { blocksOf, type MessagesRequest, signature } from './anthropic-request.ts';
 import {
   finishReasonOf,
   reasoningChunks,
@@ -62,9 +62,6 @@ export function wholeMessage(reply: ScriptedReply, request: MessagesRequest, num
     ...(usage && { usage }),
   };
 }
-
-/** What vouches for a block of thinking. */
-export const signature = 'c2lnbmF0dXJlIG9mIHRoZSBmYWtl';
 
 export function emptyMessage(request: MessagesRequest, number: number): object {
   return {

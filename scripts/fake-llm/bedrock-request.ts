@@ -5,6 +5,7 @@ type Block = {
   image?: { format: string; source: { bytes: string } };
   toolUse?: ToolUse;
   toolResult?: ToolResult;
+  reasoningContent?: { reasoningText?: { text: string; signature?: string } };
   cachePoint?: { type: string };
   [other: string]: unknown;
 };
@@ -24,6 +25,9 @@ export type ConverseRequest = {
   [other: string]: unknown;
 };
 
+/** What vouches for a block of reasoning. */
+export const signature = 'c2lnbmF0dXJl';
+
 /** What Bedrock would refuse, in its words; undefined when nothing is wrong. */
 export function converseProblem(request: ConverseRequest): string | undefined {
   const { messages } = request;
@@ -35,6 +39,7 @@ export function converseProblem(request: ConverseRequest): string | undefined {
     contentProblem(request) ??
     toolProblem(request) ??
     configProblem(request) ??
+    signatureProblem(messages) ??
     prefillProblem(messages)
   );
 }
@@ -119,6 +124,16 @@ function configProblem({ inferenceConfig, toolConfig }: ConverseRequest): string
   return isWrong
     ? 'The value at toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object.'
     : undefined;
+}
+
+/** Reasoning comes back as it was given, or not at all. */
+function signatureProblem(messages: Message[]): string | undefined {
+  const texts = messages.flatMap(({ content }) =>
+    content.flatMap(({ reasoningContent }) => reasoningContent?.reasoningText ?? []),
+  );
+  return texts.every((text) => text.signature === signature)
+    ? undefined
+    : 'messages: Invalid `signature` in `thinking` block';
 }
 
 function prefillProblem(messages: Message[]): string | undefined {

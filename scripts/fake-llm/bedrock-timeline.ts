@@ -1,5 +1,5 @@
 import { corrupted, errorFrame, eventFrame, exceptionFrame } from './bedrock-frames.ts';
-import type { ConverseRequest } from './bedrock-request.ts';
+import { type ConverseRequest, signature } from './bedrock-request.ts';
 import {
   type Faults,
   faultsOf,
@@ -96,7 +96,7 @@ function blockWriter(faults: Faults) {
 
   function* close(): Generator<Step> {
     if (openKind === 'reasoningContent') {
-      const delta = { reasoningContent: { signature: 'c2lnbmF0dXJl' } };
+      const delta = { reasoningContent: { signature } };
       yield event('contentBlockDelta', { ...place(), delta });
     }
     if (openKind !== undefined) yield event('contentBlockStop', place());

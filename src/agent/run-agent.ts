@@ -1,42 +1,67 @@
-import { DeadlineReached } from '../core/abort.js';
+import { DeadlineReached, raceAbort } from '../core/abort.js';
+import type { Caller } from '../core/caller.js';
 import type { AgentEvent } from '../core/events.js';
-import type {
-  AssistantMessage,
-  Effort,
-  ExitReason,
-  FinishReason,
-  Message,
-  ToolCall,
-  ToolResultMessage,
+import {
+  type AssistantMessage,
+  type Effort,
+  type ExitReason,
+  type FinishReason,
+  isMessage,
+  type Message,
+  type ToolCall,
 } from '../core/message.js';
+import type { MessageQueue } from '../core/message-queue.js';
 import type { Budget } from '../llm/budget.js';
-import type { Model, ResponseFormat } from '../llm/provider.js';
+import type { Model, ResponseFormat, ToolDefinition } from '../llm/provider.js';
 import type { Router } from '../llm/router.js';
-import { countMessagesTokens } from '../llm/tokens.js';
 import { toToolDefinition } from '../tools/registry.js';
 import type { Tool } from '../tools/tool.js';
 import { runTools, skipTools } from './run-tools.js';
-import { type PartialTurn, streamTurn } from './stream-turn.js';
+import { type PartialTurn, streamTurn, type Turn } from './stream-turn.js';
 
 export type AgentLimits = { maxTurns: number; maxToolCalls: number; toolTimeoutMs: number };
 
-export type AgentRequest = {
-  runId: string;
-  candidates: Model[];
-  messages: Message[];
-  tools: Tool[];
-  maxTokens: number;
-  temperature: number;
-  responseFormat: ResponseFormat;
-  effort: Effort;
-  budget: Budget;
-  /** epoch milliseconds */
-  deadlineAt: number;
+/** What a program around the loop does with the conversation before each call to a model. */
+export type ContextHooks<Custom = never> = {
+  /** Prunes, sums up or adds. What it returns is for this call only. */
+  transformContext?: (messages: (Message | Custom)[], signal: AbortSignal) => Promise<(Message | Custom)[]>;
+  /** Default: leaves out what no model understands. */
+  convertToLlm?: (messages: (Message | Custom)[]) => Message[] | Promise<Message[]>;
 };
 
-export type AgentResult = {
+export type AgentRequest<Custom = never> = {
+  runId: string;
+  /** of the request that the run answers, for tools that pass it on */
+  requestId?: string | undefined;
+  caller: Caller;
+  candidates: Model[];
+  messages: (Message | Custom)[];
+  tools: Tool[];
+  maxTokens: number;
+  temperature?: number | undefined;
+  responseFormat: ResponseFormat;
+  effort: Effort;
+  /** the message asks for something to be repeated: only an excess of it counts as a loop of the model */
+  isRepetitionAsked?: boolean | undefined;
+  budget: Budget;
+  /** only called when the budget has a cap */
+  countTokens: (messages: Message[], tools: ToolDefinition[]) => number;
+  /** epoch milliseconds */
+  deadlineAt: number;
+  /** said while the model or its tools are at work: enters before the next call, and calls not yet started are skipped */
+  steering?: MessageQueue<Message | Custom> | undefined;
+  /** said for later: enters when the model would otherwise be done */
+  followUp?: MessageQueue<Message | Custom> | undefined;
+  hooks?: ContextHooks<Custom> | undefined;
+  /**
+   * Each message is shown apart: yields the parts of tool calls as they come, and no gap between the texts of two turns.
+   */
+  isPerMessage?: boolean | undefined;
+};
+
+export type AgentResult<Custom = never> = {
   /** what this call added to the conversation */
-  messages: (AssistantMessage | ToolResultMessage)[];
+  messages: (Message | Custom)[];
   /** everything that was streamed as text, in order */
   text: string;
   finishReason: FinishReason;
@@ -52,24 +77,27 @@ const maxSameCalls = 3;
  * Throws the Fault of the model call that failed, or the abort reason; when the run's time is up after some text was
  * streamed, it returns that text with `exitReason: 'deadline'` instead.
  */
-export async function* runAgent(
+export async function* runAgent<Custom = never>(
   router: Router,
   limits: AgentLimits,
-  request: AgentRequest,
+  request: AgentRequest<Custom>,
   signal: AbortSignal,
-): AsyncGenerator<AgentEvent, AgentResult> {
+): AsyncGenerator<AgentEvent<Custom>, AgentResult<Custom>> {
   const tools = new Map(request.tools.map((tool) => [tool.name, tool]));
-  const definitions = request.tools.map(toToolDefinition);
-  const added: (AssistantMessage | ToolResultMessage)[] = [];
+  const { runId, requestId, deadlineAt, caller, steering } = request;
+  const isInterrupted = () => (steering?.size ?? 0) > 0;
+  const timeoutMs = limits.toolTimeoutMs;
+  const toolRun = { runId, requestId, deadlineAt, caller, tools, timeoutMs, isInterrupted };
+  const added: (Message | Custom)[] = [];
+  const state: LoopState = { text: '', partial: { text: '' }, callIds: callIdsOf(request.messages) };
   const seen = new Map<string, number>();
-  let text = '';
+  let waiting: (Message | Custom)[] = [];
   let toolCallCount = 0;
   let model = request.candidates[0] as Model;
-  const partial: PartialTurn = { text: '' };
 
-  const finish = (finishReason: FinishReason, exitReason: ExitReason): AgentResult => ({
+  const finish = (finishReason: FinishReason, exitReason: ExitReason): AgentResult<Custom> => ({
     messages: added,
-    text,
+    text: state.text,
     finishReason,
     exitReason,
     model,
@@ -78,35 +106,25 @@ export async function* runAgent(
   try {
     for (let turnNumber = 1; ; turnNumber += 1) {
       signal.throwIfAborted();
-      const messages = [...request.messages, ...added];
-      const affordable = request.budget.affordableTokens(request.candidates, () =>
-        countMessagesTokens(messages, definitions),
-      );
-      if (affordable < 1) return finish('length', 'budget');
-      const stream = streamTurn(
-        router,
-        {
-          candidates: request.candidates,
-          messages,
-          tools: definitions,
-          maxTokens: Math.min(request.maxTokens, affordable),
-          temperature: request.temperature,
-          responseFormat: request.responseFormat,
-          effort: request.effort,
-          deadlineAt: request.deadlineAt,
-          budget: request.budget,
-        },
-        partial,
-        signal,
-      );
-      const turn = yield* text === '' ? stream : separated(stream, text);
-      text = join(text, turn.text);
-      partial.text = '';
+      yield { type: 'turn-start' };
+      if (waiting.length === 0) waiting = steering?.take() ?? [];
+      for (const message of waiting.splice(0)) {
+        added.push(message);
+        yield { type: 'message-end', message };
+      }
+      const messages = await contextOf(request, [...request.messages, ...added], signal);
+      const turn = yield* takeTurn(router, request, messages, state, signal);
+      if (!turn) return finish('length', 'budget');
       model = turn.model;
       added.push(turn.message);
+      yield { type: 'message-end', message: turn.message };
+      if (turn.isRepeating) return finish('stop', 'repetition');
       if (turn.toolCalls.length === 0) {
-        const isCapped = turn.finishReason === 'length' && affordable < request.maxTokens;
-        return finish(turn.finishReason, isCapped ? 'budget' : exitReasonOf(turn.finishReason));
+        if (turn.isCapped) return finish(turn.finishReason, 'budget');
+        // what an aborted run would take from the queues would be lost
+        if (turnNumber < limits.maxTurns && !signal.aborted) waiting = nextMessages(request);
+        if (waiting.length > 0) continue;
+        return finish(turn.finishReason, exitReasonOf(turn.finishReason));
       }
 
       toolCallCount += turn.toolCalls.length;
@@ -115,17 +133,91 @@ export async function* runAgent(
         added.push(...(yield* skipTools(turn.toolCalls, stop.reason)));
         return finish('tool_calls', stop.exitReason);
       }
-      const toolRun = { runId: request.runId, tools, timeoutMs: limits.toolTimeoutMs };
       added.push(...(yield* runTools(toolRun, turn.toolCalls, signal)));
     }
   } catch (error) {
     if (!(error instanceof DeadlineReached)) throw error;
-    text = join(text, partial.text);
-    if (text === '') throw error;
-    if (partial.text !== '')
-      added.push({ role: 'assistant', content: [{ type: 'text', text: partial.text }] });
+    const { text } = state.partial;
+    state.text = join(state.text, text);
+    if (state.text === '') throw error;
+    if (text !== '') {
+      const message: AssistantMessage = { role: 'assistant', content: [{ type: 'text', text }] };
+      added.push(message);
+      yield { type: 'message-end', message };
+    }
     return finish('length', 'deadline');
   }
+}
+
+/** Calls that the conversation has already: a model may use their ids again. */
+function callIdsOf(messages: readonly unknown[]): Set<string> {
+  const answers = messages.filter((message) => isMessage(message) && message.role === 'assistant');
+  const blocks = (answers as AssistantMessage[]).flatMap(({ content }) => content);
+  return new Set(blocks.flatMap((block) => (block.type === 'toolCall' ? [block.id] : [])));
+}
+
+type LoopState = {
+  /** everything that was streamed as text, in order */
+  text: string;
+  partial: PartialTurn;
+  callIds: Set<string>;
+};
+
+/** What the model is sent: the conversation as the hooks leave it. */
+async function contextOf<Custom>(
+  { hooks }: AgentRequest<Custom>,
+  conversation: (Message | Custom)[],
+  signal: AbortSignal,
+): Promise<Message[]> {
+  const messages = hooks?.transformContext
+    ? await raceAbort(hooks.transformContext(conversation, signal), signal)
+    : conversation;
+  if (!hooks?.convertToLlm) return messages.filter((message) => isMessage(message));
+  return raceAbort(Promise.resolve(hooks.convertToLlm(messages)), signal);
+}
+
+/** One call to a model within the budget. Undefined: not even its input is affordable. */
+async function* takeTurn<Custom>(
+  router: Router,
+  request: AgentRequest<Custom>,
+  messages: Message[],
+  state: LoopState,
+  signal: AbortSignal,
+): AsyncGenerator<AgentEvent, (Turn & { isCapped: boolean }) | undefined> {
+  const { candidates, budget, maxTokens } = request;
+  const tools = request.tools.map(toToolDefinition);
+  const affordable = budget.affordableTokens(candidates, () => request.countTokens(messages, tools));
+  if (affordable < 1) return undefined;
+  const stream = streamTurn(
+    router,
+    {
+      candidates,
+      messages,
+      tools,
+      maxTokens: Math.min(maxTokens, affordable),
+      ...(request.temperature === undefined ? {} : { temperature: request.temperature }),
+      responseFormat: request.responseFormat,
+      effort: request.effort,
+      isRepetitionAsked: request.isRepetitionAsked,
+      hasCallParts: request.isPerMessage,
+      callIds: state.callIds,
+      deadlineAt: request.deadlineAt,
+      budget,
+    },
+    state.partial,
+    signal,
+  );
+  const isApart = request.isPerMessage || state.text === '';
+  const turn = yield* isApart ? stream : separated(stream, state.text);
+  state.text = join(state.text, turn.text);
+  state.partial.text = '';
+  return { ...turn, isCapped: turn.finishReason === 'length' && affordable < maxTokens };
+}
+
+/** What the model hears when it would otherwise be done. */
+function nextMessages<Custom>({ steering, followUp }: AgentRequest<Custom>): (Message | Custom)[] {
+  const messages = steering?.take() ?? [];
+  return messages.length > 0 ? messages : (followUp?.take() ?? []);
 }
 
 /** Text of a later turn stands apart from what was said before the tools ran. */
@@ -134,17 +226,21 @@ async function* separated<T>(
   before: string,
 ): AsyncGenerator<AgentEvent, T> {
   let isFirst = true;
-  let step = await stream.next();
-  while (!step.done) {
-    if (isFirst && step.value.type === 'text-delta') {
-      isFirst = false;
-      const gap = gapAfter(before);
-      if (gap !== '') yield { type: 'text-delta', text: gap };
+  try {
+    let step = await stream.next();
+    while (!step.done) {
+      if (isFirst && step.value.type === 'text-delta') {
+        isFirst = false;
+        const gap = gapAfter(before);
+        if (gap !== '') yield { type: 'text-delta', text: gap };
+      }
+      yield step.value;
+      step = await stream.next();
     }
-    yield step.value;
-    step = await stream.next();
+    return step.value;
+  } finally {
+    await stream.return(undefined as never);
   }
-  return step.value;
 }
 
 const gapAfter = (text: string) => (/\s$/.test(text) ? '' : '\n\n');

@@ -14,6 +14,7 @@ export const errorStatus = {
   unsupported_media_type: 415,
   invalid_file: 422,
   idempotency_mismatch: 422,
+  upgrade_required: 426,
   rate_limited: 429,
   cancelled: 499,
   internal_error: 500,
@@ -21,6 +22,7 @@ export const errorStatus = {
   provider_rejected: 502,
   overloaded: 503,
   shutting_down: 503,
+  session_unavailable: 503,
   provider_unavailable: 503,
   provider_timeout: 504,
 } as const;
@@ -44,6 +46,7 @@ const retryableTypes: ReadonlySet<ErrorType> = new Set([
   'rate_limited',
   'overloaded',
   'shutting_down',
+  'session_unavailable',
   'provider_unavailable',
   'provider_timeout',
   'provider_error',

@@ -1,13 +1,24 @@
 import type { ErrorType } from './errors.js';
-import type { ExitReason, FinishReason, Usage } from './message.js';
+import type {
+  ExitReason,
+  FinishReason,
+  ImageContent,
+  Message,
+  TextContent,
+  ThinkingSeal,
+  Usage,
+} from './message.js';
 
 export const phases = ['understand', 'plan', 'execute', 'evaluate'] as const;
 export type Phase = (typeof phases)[number];
 
+/** A seal ends a stretch of thinking and comes without text. */
+export type ReasoningDelta = { type: 'reasoning-delta'; text: string } & ThinkingSeal;
+
 /** What a provider's stream consists of. It ends with exactly one `end`, or throws a Fault, or the abort reason. */
 export type LlmEvent =
   | { type: 'text-delta'; text: string }
-  | { type: 'reasoning-delta'; text: string }
+  | ReasoningDelta
   | { type: 'tool-call-start'; id: string; name: string }
   | { type: 'tool-call-delta'; id: string; text: string }
   | { type: 'tool-call-end'; id: string; name: string; argumentsText: string }
@@ -30,14 +41,33 @@ export type Attempt = {
   errorType?: ErrorType;
 };
 
-/** What the agent loop yields. */
-export type AgentEvent =
+/** What a tool has so far, for programs that show it. */
+export type PartialToolResult = { content: (TextContent | ImageContent)[]; details?: unknown };
+
+/** What the agent loop yields. `Custom` are messages of the program around it, which no model sees as they are. */
+export type AgentEvent<Custom = never> =
+  | AgentLifecycleEvent<Custom>
   | { type: 'text-delta'; text: string }
-  | { type: 'reasoning-delta'; text: string }
+  | ReasoningDelta
   | { type: 'tool-start'; id: string; name: string; arguments: unknown }
-  | { type: 'tool-progress'; id: string; name: string; progress?: number; total?: number; message: string }
+  | {
+      type: 'tool-progress';
+      id: string;
+      name: string;
+      progress?: number;
+      total?: number;
+      message: string;
+      partialResult?: PartialToolResult;
+    }
   | { type: 'tool-end'; id: string; name: string; result: string; isError: boolean; durationMs: number }
   | { type: 'attempt-end'; attempt: Attempt };
+
+/** How the conversation grows, for those who keep or show it whole. The parts of tool calls come only when asked for. */
+export type AgentLifecycleEvent<Custom = never> =
+  | { type: 'turn-start' }
+  | { type: 'message-end'; message: Message | Custom }
+  | { type: 'tool-call-start'; id: string; name: string }
+  | { type: 'tool-call-delta'; id: string; text: string };
 
 export type CheckResult = { name: string; passed: boolean; detail: string };
 export type EvaluationSummary = {
@@ -73,7 +103,7 @@ export type PipelineEvent =
 /** What enters a run's log. Exactly one `run-complete` or `run-error`, then `run-done`. */
 export type RunEvent =
   | { type: 'text-delta'; text: string; revision: number }
-  | Exclude<PipelineEvent, { type: 'text-delta' } | { type: 'attempt-end' }>
+  | Exclude<PipelineEvent, AgentLifecycleEvent | { type: 'text-delta' } | { type: 'attempt-end' }>
   | {
       type: 'run-complete';
       runId: string;

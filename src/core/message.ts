@@ -1,7 +1,10 @@
 /** The vocabulary of a conversation: what the agent keeps and what a provider is given. */
 
 export type TextContent = { type: 'text'; text: string };
-export type ThinkingContent = { type: 'thinking'; thinking: string };
+/** What a vendor seals a stretch of thinking with, or puts in its place: it goes back unchanged, or not at all. */
+export type ThinkingSeal = { signature?: string; redacted?: string };
+/** `sealedBy` names the model whose seal it is, as `provider/id`: no other one takes it. */
+export type ThinkingContent = { type: 'thinking'; thinking: string; sealedBy?: string } & ThinkingSeal;
 export type ImageContent = { type: 'image' /** base64 */; data: string; mimeType: string };
 
 /** `arguments` is the parsed object; `argumentsText` is set only when the model's text was not a JSON object. */
@@ -24,9 +27,18 @@ export type ToolResultMessage = {
   toolCallId: string;
   toolName: string;
   content: (TextContent | ImageContent)[];
+  /** for programs that show the result: no model sees it */
+  details?: unknown;
   isError: boolean;
 };
 export type Message = SystemMessage | UserMessage | AssistantMessage | ToolResultMessage;
+
+const roles: readonly unknown[] = ['system', 'user', 'assistant', 'toolResult'] satisfies Message['role'][];
+
+/** Whether it is one of these, and not a message that only some program knows. */
+export function isMessage(message: unknown): message is Message {
+  return roles.includes((message as { role?: unknown } | null)?.role);
+}
 
 /** Token counts of one or more model calls. `inputTokens` includes cached ones, `outputTokens` reasoning ones. */
 export type Usage = {

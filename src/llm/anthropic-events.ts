@@ -1,5 +1,5 @@
 import type { LlmEvent } from '../core/events.js';
-import type { FinishReason, Usage } from '../core/message.js';
+import type { FinishReason, ThinkingSeal, Usage } from '../core/message.js';
 import type { AnswerDecoder, StreamFailure } from './answer-stream.js';
 import { createHalfJoiner } from './half-joiner.js';
 import { createSseDecoder } from './sse-decoder.js';
@@ -27,12 +27,15 @@ type WireBlock = {
   name?: string;
   text?: unknown;
   thinking?: unknown;
+  data?: unknown;
+  signature?: unknown;
   input?: unknown;
 };
 type WireDelta = {
   type?: unknown;
   text?: unknown;
   thinking?: unknown;
+  signature?: unknown;
   partial_json?: unknown;
   stop_reason?: string | null;
 };
@@ -107,6 +110,7 @@ export function createMessageDecoder(): AnswerDecoder {
     foreign.delete(index);
     if (block.type === 'text') pushText('text-delta', text.join(plain(block.text)));
     else if (block.type === 'thinking') pushText('reasoning-delta', reasoning.join(plain(block.thinking)));
+    else if (block.type === 'redacted_thinking') seal({ redacted: plain(block.data) });
     else if (block.type === 'tool_use') {
       const { id = null, name = null } = block;
       calls.push({ index: index ?? null, id, function: { name, arguments: givenInput(block) } }, events);
@@ -117,6 +121,7 @@ export function createMessageDecoder(): AnswerDecoder {
     if (delta.type === 'text_delta') pushText('text-delta', text.join(plain(delta.text)));
     else if (delta.type === 'thinking_delta')
       pushText('reasoning-delta', reasoning.join(plain(delta.thinking)));
+    else if (delta.type === 'signature_delta') seal({ signature: plain(delta.signature) });
     else if (delta.type === 'input_json_delta' && !foreign.has(index)) {
       calls.push({ index: index ?? null, function: { arguments: plain(delta.partial_json) } }, events);
     }
@@ -127,6 +132,11 @@ export function createMessageDecoder(): AnswerDecoder {
     if (!usage) return;
     reported.push(usage);
     hasFinalUsage = true;
+  }
+
+  function seal(given: ThinkingSeal): void {
+    pushText('reasoning-delta', reasoning.flush());
+    if (given.signature || given.redacted) events.push({ type: 'reasoning-delta', text: '', ...given });
   }
 
   function pushText(type: 'text-delta' | 'reasoning-delta', value: string): void {
@@ -149,6 +159,7 @@ export function createMessageDecoder(): AnswerDecoder {
       const blocks: (WireBlock | null)[] = Array.isArray(body.content) ? body.content : [];
       blocks.forEach((block, index) => {
         if (block) readBlock(block, index);
+        if (block?.type === 'thinking') seal({ signature: plain(block.signature) });
       });
       readEnd(body.stop_reason, body.usage);
       return take();

@@ -13,17 +13,19 @@ import {
   type ImageContent,
   type Message,
   type TextContent,
+  type ThinkingContent,
   type ToolResultMessage,
   textOf,
 } from '../core/message.js';
 import { toClosedSchema } from './anthropic-schema.js';
 import type { LlmRequest, ToolDefinition } from './provider.js';
+import { sealedThinking } from './sealed-thinking.js';
 
 const cached = { cache_control: { type: 'ephemeral' } } as const;
 
 export function toRequest(request: LlmRequest): WireRequest {
   const { model } = request;
-  const messages = toMessages(request.messages);
+  const messages = toMessages(request);
   const isPrefilled = messages.at(-1)?.role === 'assistant';
   const maxTokens = request.maxTokens ?? model.maxOutput;
   const { thinking, effort } = toThinking(request, maxTokens, isPrefilled);
@@ -54,12 +56,13 @@ function toSystem(messages: readonly Message[]): WireText[] {
 type Turn = { role: 'user' | 'assistant'; content: WireBlock[] };
 
 /** Turns alternate and the user has the first; neighbours of one role become one turn. */
-function toMessages(messages: readonly Message[]): WireMessage[] {
+function toMessages({ messages, model }: LlmRequest): WireMessage[] {
+  const sealed = sealedThinking(messages, model);
   const turns: Turn[] = [];
   for (const message of messages) {
     if (message.role === 'system') continue;
     const role = message.role === 'assistant' ? 'assistant' : 'user';
-    const content = toBlocks(message);
+    const content = toBlocks(message, sealed);
     const last = turns.at(-1);
     if (last?.role === role) last.content.push(...content);
     else if (content.length > 0) turns.push({ role, content });
@@ -73,12 +76,12 @@ function toMessages(messages: readonly Message[]): WireMessage[] {
 
 type Spoken = Exclude<Message, { role: 'system' }>;
 
-function toBlocks(message: Spoken): WireBlock[] {
+function toBlocks(message: Spoken, sealed: ReadonlySet<ThinkingContent>): WireBlock[] {
   switch (message.role) {
     case 'user':
       return typeof message.content === 'string' ? toText(message.content) : message.content.flatMap(toPart);
     case 'assistant':
-      return toAssistant(message);
+      return toAssistant(message, sealed);
     case 'toolResult':
       return [toToolResult(message)];
     default:
@@ -114,20 +117,24 @@ function toImage({ data, mimeType }: ImageContent): WireImage {
   return { type: 'image', source: { type: 'base64', media_type: mediaType, data } };
 }
 
-/** Thinking is left out: it is taken back only with its signature, which the conversation does not keep. */
-function toAssistant(message: AssistantMessage): WireBlock[] {
+function toAssistant(message: AssistantMessage, sealed: ReadonlySet<ThinkingContent>): WireBlock[] {
   return message.content.flatMap((block): WireBlock[] => {
     switch (block.type) {
       case 'text':
         return toText(block.text);
       case 'thinking':
-        return [];
+        return sealed.has(block) ? [toThinkingBlock(block)] : [];
       case 'toolCall':
         return [{ type: 'tool_use', id: toCallId(block.id), name: block.name, input: block.arguments }];
       default:
         return block satisfies never;
     }
   });
+}
+
+function toThinkingBlock({ thinking, signature = '', redacted }: ThinkingContent): WireBlock {
+  if (redacted !== undefined) return { type: 'redacted_thinking', data: redacted };
+  return { type: 'thinking', thinking, signature };
 }
 
 /** A failed result may hold no images. */
@@ -192,17 +199,19 @@ function toThinking(request: LlmRequest, maxTokens: number, isPrefilled: boolean
   const { on, off } = model.thinking ?? { on: 'adaptive' };
   const isWanted = request.effort !== 'quick' && !isPrefilled;
   if (on === 'budget') {
-    return isWanted && !isToolTurn(request.messages) ? toBudget(request.effort, maxTokens) : {};
+    return isWanted && !isUnsealedToolTurn(request) ? toBudget(request.effort, maxTokens) : {};
   }
   const effort = toEffort(request.effort);
   if (isWanted || off === 'never') return { thinking: { type: 'adaptive', display: 'summarized' }, effort };
   return off ? { thinking: { type: off }, effort } : { effort };
 }
 
-/** With a budget, a turn that called tools would have to begin with its own thinking. */
-function isToolTurn(messages: readonly Message[]): boolean {
+/** With a budget, a turn that called tools has to begin with its own thinking. */
+function isUnsealedToolTurn({ messages, model }: LlmRequest): boolean {
   const last = messages.findLast((message) => message.role === 'assistant');
-  return last?.content.some((block) => block.type === 'toolCall') ?? false;
+  if (!last?.content.some((block) => block.type === 'toolCall')) return false;
+  const [first] = last.content;
+  return first?.type !== 'thinking' || !sealedThinking(messages, model).has(first);
 }
 
 const minBudget = 1024;

@@ -12,7 +12,8 @@ type WireEvent = {
   delta?: {
     text?: string;
     toolUse?: { input?: string };
-    reasoningContent?: { text?: string };
+    /** `redactedContent` is base64 */
+    reasoningContent?: { text?: string; signature?: string; redactedContent?: string };
   };
   stopReason?: string;
   usage?: WireUsage;
@@ -92,8 +93,22 @@ export function createEventDecoder(): AnswerDecoder {
     if (delta?.text) pushText('text-delta', text.join(delta.text));
     const thought = delta?.reasoningContent?.text;
     if (thought) pushText('reasoning-delta', reasoning.join(thought));
+    seal(delta?.reasoningContent ?? {});
     const input = delta?.toolUse?.input;
     if (input !== undefined) pushCall(contentBlockIndex, { input });
+  }
+
+  function seal({
+    signature,
+    redactedContent: redacted,
+  }: {
+    signature?: string;
+    redactedContent?: string;
+  }): void {
+    if (!signature && !redacted) return;
+    pushText('reasoning-delta', reasoning.flush());
+    const given = { ...(signature ? { signature } : {}), ...(redacted ? { redacted } : {}) };
+    events.push({ type: 'reasoning-delta', text: '', ...given });
   }
 
   function pushText(type: 'text-delta' | 'reasoning-delta', value: string): void {

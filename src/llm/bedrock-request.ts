@@ -15,12 +15,14 @@ import {
   type Message,
   type SystemMessage,
   type TextContent,
+  type ThinkingContent,
   type ToolCall,
   type ToolResultMessage,
   textOf,
 } from '../core/message.js';
 import { toThinking } from './bedrock-thinking.js';
 import type { LlmRequest, Model, ResponseFormat, ToolDefinition } from './provider.js';
+import { sealedThinking } from './sealed-thinking.js';
 
 type Turn = { role: 'user' | 'assistant'; content: ContentBlock[] };
 type WireDocument = ToolInputSchema.JsonMember['json'];
@@ -124,10 +126,11 @@ function toTool({ name, description, parameters }: ToolDefinition) {
 
 /** Roles must alternate and begin with the user's: neighbours of one role become one message. */
 function toTurns(messages: readonly Message[], model: Model): Turn[] {
+  const sealed = sealedThinking(messages, model);
   const turns: Turn[] = [];
   for (const message of messages) {
     if (message.role === 'system') continue;
-    const turn = toTurn(message, model);
+    const turn = toTurn(message, model, sealed);
     const last = turns.at(-1);
     if (turn.content.length === 0) continue;
     if (last?.role === turn.role) last.content.push(...turn.content);
@@ -137,12 +140,16 @@ function toTurns(messages: readonly Message[], model: Model): Turn[] {
   return turns;
 }
 
-function toTurn(message: Exclude<Message, SystemMessage>, model: Model): Turn {
+function toTurn(
+  message: Exclude<Message, SystemMessage>,
+  model: Model,
+  sealed: ReadonlySet<ThinkingContent>,
+): Turn {
   switch (message.role) {
     case 'user':
       return { role: 'user', content: toUserContent(message.content) };
     case 'assistant':
-      return { role: 'assistant', content: toAssistantContent(message, model) };
+      return { role: 'assistant', content: toAssistantContent(message, model, sealed) };
     case 'toolResult':
       return { role: 'user', content: [toToolResult(message, model)] };
     default:
@@ -167,8 +174,11 @@ function toImage({ mimeType, data }: ImageContent) {
   return { format, source: { bytes: Buffer.from(data, 'base64') } };
 }
 
-/** Thinking is left out: it is taken back only with a signature, which the conversation does not keep. */
-function toAssistantContent(message: AssistantMessage, model: Model): ContentBlock[] {
+function toAssistantContent(
+  message: AssistantMessage,
+  model: Model,
+  sealed: ReadonlySet<ThinkingContent>,
+): ContentBlock[] {
   return message.content.flatMap((block): ContentBlock[] => {
     switch (block.type) {
       case 'text':
@@ -176,11 +186,18 @@ function toAssistantContent(message: AssistantMessage, model: Model): ContentBlo
       case 'toolCall':
         return [toToolUse(block, model)];
       case 'thinking':
-        return [];
+        return sealed.has(block) ? [toReasoning(block)] : [];
       default:
         return block satisfies never;
     }
   });
+}
+
+function toReasoning({ thinking: text, signature, redacted }: ThinkingContent): ContentBlock {
+  if (redacted !== undefined) {
+    return { reasoningContent: { redactedContent: Buffer.from(redacted, 'base64') } };
+  }
+  return { reasoningContent: { reasoningText: { text, signature } } };
 }
 
 function isCall(block: { type: string }): block is ToolCall {

@@ -40,6 +40,8 @@ export interface Catalog {
   /** undefined while no configured provider has any model */
   defaultModel(): Model | undefined;
   forEffort(provider: string, effort: Effort): Model | undefined;
+  /** whether a setting says which model of the provider is asked, whatever is needed */
+  isPinned(provider: string): boolean;
 }
 
 export function createCatalog(options: CatalogOptions): Catalog {
@@ -80,6 +82,12 @@ export function createCatalog(options: CatalogOptions): Catalog {
     return (id ? find(id, provider) : undefined) ?? shelves.get(provider)?.models[0];
   }
 
+  function pinnedModel(provider: string): Model | undefined {
+    const chosen = options.defaultModel ? find(options.defaultModel) : undefined;
+    if (chosen?.provider === provider) return chosen;
+    return llmModel && provider === ownerOfLlmModel ? find(llmModel, provider) : undefined;
+  }
+
   return {
     // in the order the providers were configured
     models: () => [...new Set(options.providers)].flatMap((name) => shelves.get(name)?.models ?? []),
@@ -98,12 +106,12 @@ export function createCatalog(options: CatalogOptions): Catalog {
       return undefined;
     },
     forEffort(provider, effort) {
-      const chosen = options.defaultModel ? find(options.defaultModel) : undefined;
-      if (chosen?.provider === provider) return chosen;
-      if (llmModel && provider === ownerOfLlmModel) return find(llmModel, provider);
+      const pinned = pinnedModel(provider);
+      if (pinned) return pinned;
       const id = data.providers[provider]?.effort?.[effort];
       return (id ? find(id, provider) : undefined) ?? ownDefault(provider);
     },
+    isPinned: (provider) => pinnedModel(provider) !== undefined,
   };
 }
 

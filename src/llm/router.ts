@@ -8,6 +8,7 @@ import { continueWith } from './continuation.js';
 import type { LlmProvider, LlmRequest, Model, ToolDefinition } from './provider.js';
 import type { Seam } from './seam.js';
 import { countMessagesTokens, countTokens } from './tokens.js';
+import { withoutImages } from './without-images.js';
 
 /** A request before a model is chosen for it. */
 export type RoutedRequest = Omit<LlmRequest, 'model'> & {
@@ -185,7 +186,8 @@ function* flush(seam: Seam, model: Model, progress: Progress): Generator<LlmEven
 
 /** The request as this model gets it: the whole question, or the rest of an answer that broke off. */
 function toLlmRequest(model: Model, request: RoutedRequest, progress: Progress) {
-  const { candidates: _, deadlineAt: __, budget, ...rest } = request;
+  const { candidates: _, deadlineAt: __, budget, ...given } = request;
+  const rest = model.accepts.images ? given : { ...given, messages: withoutImages(given.messages) };
   const { messages, seam } =
     progress.text === ''
       ? { messages: rest.messages, seam: undefined }

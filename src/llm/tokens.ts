@@ -17,7 +17,7 @@ const maxRun = 128;
 const mergeCacheSize = 2_000;
 
 /** what a provider adds to each message */
-export const tokensPerMessage = 4;
+const tokensPerMessage = 4;
 const perTool = 8;
 /** what a provider charges for an image of about a megapixel */
 const perImage = 1_000;
@@ -49,11 +49,6 @@ function once<T extends object>(thing: T, count: (thing: T) => number): number {
   return tokens;
 }
 
-/** Tokens of a file's text, which is counted only once. */
-export function countFileTokens(file: { readonly text: string }): number {
-  return once(file, ({ text }) => countTokens(text));
-}
-
 /** Tokens of a request's messages and tools, with what a provider adds around them. */
 export function countMessagesTokens(messages: readonly Message[], tools: readonly ToolDefinition[]): number {
   let total = 0;
@@ -75,15 +70,14 @@ function countMessage(message: Message): number {
         total += countTokens(block.text);
         break;
       case 'toolCall':
-        total +=
-          perTool +
-          countTokens(block.name) +
-          countTokens(block.argumentsText ?? JSON.stringify(block.arguments));
+        total += perTool + countTokens(block.name) + countTokens(JSON.stringify(block.arguments));
         break;
       case 'image':
         total += perImage;
         break;
-      case 'thinking': // is not sent
+      case 'thinking': // goes back only when it is sealed
+        if (block.sealedBy)
+          total += countTokens(block.thinking) + Math.ceil((block.redacted?.length ?? 0) / 4);
         break;
       default:
         block satisfies never;

@@ -1,6 +1,6 @@
 import { Agent, type Dispatcher, EnvHttpProxyAgent, Pool, fetch as undiciFetch } from 'undici';
 
-const connectTimeoutMs = 10_000;
+const usualConnectTimeoutMs = 10_000;
 const maxErrorBytes = 64 * 1024;
 /** the longest delay that a timer takes: no timeout */
 export const noTimeoutMs = 2 ** 31 - 1;
@@ -12,16 +12,27 @@ export type ProxyOptions = {
   noProxy: string | undefined;
 };
 
+export type ConnectOptions = {
+  connectTimeoutMs?: number;
+  /** false: a server may show whatever certificate */
+  isTlsVerified?: boolean;
+};
+
 /** The caller owns every timeout, so the transport has none but the one for connecting. */
-export function createFetch(proxies?: ProxyOptions): typeof globalThis.fetch {
-  const dispatcher = createDispatcher(proxies);
+export function createFetch(proxies?: ProxyOptions, options: ConnectOptions = {}): typeof globalThis.fetch {
+  const dispatcher = createDispatcher(proxies, options);
   const request = undiciFetch as unknown as (url: unknown, init: unknown) => Promise<Response>;
   return (url, init) => request(url, { ...init, dispatcher });
 }
 
-function createDispatcher({ httpsProxy, httpProxy, noProxy }: Partial<ProxyOptions> = {}): Dispatcher {
+function createDispatcher(
+  { httpsProxy, httpProxy, noProxy }: Partial<ProxyOptions> = {},
+  { connectTimeoutMs = usualConnectTimeoutMs, isTlsVerified = true }: ConnectOptions = {},
+): Dispatcher {
   const timeouts = { headersTimeout: 0, bodyTimeout: 0 };
-  const options = { ...timeouts, connect: { timeout: connectTimeoutMs }, allowH2: false };
+  const requestTls = { rejectUnauthorized: isTlsVerified };
+  const connect = { timeout: connectTimeoutMs, ...requestTls };
+  const options = { ...timeouts, connect, requestTls, allowH2: false };
   if (httpsProxy === undefined && httpProxy === undefined) return new Agent(options);
   return new EnvHttpProxyAgent({
     ...options,

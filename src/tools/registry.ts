@@ -1,16 +1,30 @@
+import { type Caller, mayUse } from '../core/caller.js';
 import type { ToolDefinition } from '../llm/provider.js';
 import type { Tool } from './tool.js';
 
-export interface ToolRegistry {
-  /** All tools, in the order of their names, so that prompts stay the same from call to call. */
+/** Where tools come from. What it lists may change while the service runs. Must not throw. */
+export interface ToolSource {
   list(): Tool[];
-  find(name: string): Tool | undefined;
 }
 
-export function createToolRegistry(tools: Tool[]): ToolRegistry {
-  const sorted = tools.toSorted((left, right) => (left.name < right.name ? -1 : 1));
-  const byName = new Map(sorted.map((tool) => [tool.name, tool]));
-  return { list: () => sorted, find: (name) => byName.get(name) };
+export interface ToolRegistry {
+  /** The tools that the caller may use, in the order of their names, so that prompts stay the same from call to call. */
+  list(caller: Caller): Tool[];
+  find(name: string, caller: Caller): Tool | undefined;
+}
+
+/** Of two tools with one name, that of the earlier source counts. */
+export function createToolRegistry(sources: ToolSource[]): ToolRegistry {
+  function list(caller: Caller): Tool[] {
+    const byName = new Map<string, Tool>();
+    for (const source of sources) {
+      for (const tool of source.list()) if (!byName.has(tool.name)) byName.set(tool.name, tool);
+    }
+    return [...byName.values()]
+      .filter((tool) => mayUse(caller, tool.roles))
+      .sort((left, right) => (left.name < right.name ? -1 : 1));
+  }
+  return { list, find: (name, caller) => list(caller).find((tool) => tool.name === name) };
 }
 
 const definitions = new WeakMap<Tool, ToolDefinition>();

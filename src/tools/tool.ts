@@ -1,10 +1,33 @@
+import type { Caller } from '../core/caller.js';
+import type { PartialToolResult } from '../core/events.js';
 import type { ImageContent, TextContent } from '../core/message.js';
 
-export type ToolProgress = { progress?: number; total?: number; message: string };
+export type ToolProgress = {
+  progress?: number;
+  total?: number;
+  message: string;
+  /** what there is so far, for programs that show it */
+  partialResult?: PartialToolResult;
+};
 
-export type ToolResult = { content: (TextContent | ImageContent)[]; isError: boolean };
+export type ToolResult = {
+  content: (TextContent | ImageContent)[];
+  isError: boolean;
+  /** for programs that show the result: no model sees it */
+  details?: unknown;
+};
 
-export type ToolContext = { runId: string; callId: string; onProgress: (progress: ToolProgress) => void };
+export type ToolContext = {
+  runId: string;
+  /** of the request that the run answers, where there is one */
+  requestId?: string;
+  /** epoch milliseconds; when the run's own time is up */
+  deadlineAt?: number;
+  callId: string;
+  caller: Caller;
+  /** Tells those who follow the run, and shows that the tool is at work: its time limit starts anew, up to a cap. */
+  onProgress: (progress: ToolProgress) => void;
+};
 
 /**
  * Something a model may call. `parameters` is a JSON Schema of an object; the loop validates against it before
@@ -17,6 +40,10 @@ export interface Tool {
   readonly parameters: Record<string, unknown>;
   /** false: never run beside another call of the same turn */
   readonly isParallel: boolean;
+  /** callers who hold one of these may use the tool; absent: everybody may */
+  readonly roles?: readonly string[];
+  /** milliseconds that a call may take without a sign of progress; absent: the service's own limit */
+  readonly timeoutMs?: number;
   execute(args: Record<string, unknown>, context: ToolContext, signal: AbortSignal): Promise<ToolResult>;
 }
 

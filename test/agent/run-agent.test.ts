@@ -43,6 +43,8 @@ async function runUntil(reason: Error) {
   };
   const request = {
     runId: 'run',
+    caller: { tenant: 'default', subject: 'anonymous', roles: [] },
+    countTokens: () => 0,
     candidates: [model],
     messages: [],
     tools: [slow],
@@ -68,11 +70,15 @@ test('the time limit during a tool call keeps the text once and leaves no call w
   const { events, result } = await runUntil(new DeadlineReached());
   expect(result).toMatchObject({ text: 'Let me check.', finishReason: 'length', exitReason: 'deadline' });
   expect(events.map((event) => `${event.type} ${'id' in event ? event.id : ''}`)).toEqual([
+    'turn-start ',
     'text-delta ',
+    'message-end ',
     'tool-start c1',
     'tool-end c1',
+    'message-end ',
     'tool-start c2',
     'tool-end c2',
+    'message-end ',
   ]);
   expect(result.messages.map((message) => message.role)).toEqual(['assistant', 'toolResult', 'toolResult']);
 });

@@ -14,6 +14,8 @@ const tool = (name: string, execute: Execute, isParallel = true): Tool => ({
   execute: async (args, context, signal) => textResult(await execute(args, context, signal)),
 });
 
+const caller = { tenant: 'default', subject: 'anonymous', roles: [] };
+
 const call = (id: string, name: string): ToolCall => ({ type: 'toolCall', id, name, arguments: {} });
 
 async function run(
@@ -24,7 +26,7 @@ async function run(
 ) {
   const events: AgentEvent[] = [];
   const byName = new Map(tools.map((one) => [one.name, one]));
-  const steps = runTools({ runId: 'run', tools: byName, timeoutMs }, calls, signal);
+  const steps = runTools({ runId: 'run', caller, tools: byName, timeoutMs }, calls, signal);
   let step = await steps.next();
   while (!step.done) {
     events.push(step.value);
@@ -34,7 +36,7 @@ async function run(
 }
 
 const names = (events: AgentEvent[]) =>
-  events.map((event) => `${event.type} ${'id' in event ? event.id : ''}`);
+  events.flatMap((event) => ('id' in event ? `${event.type} ${event.id}` : []));
 const texts = (results: ToolResultMessage[]) => results.map((result) => textOf(result.content));
 
 test('calls run side by side and their results come in the order of the calls', async () => {
@@ -86,7 +88,7 @@ test('progress comes while the tool runs', async () => {
     return 'done';
   });
   const steps = runTools(
-    { runId: 'run', tools: new Map([['busy', busy]]), timeoutMs: 5000 },
+    { runId: 'run', caller, tools: new Map([['busy', busy]]), timeoutMs: 5000 },
     [call('a', 'busy')],
     new AbortController().signal,
   );

@@ -54,7 +54,8 @@ export const models = parseModelsFile(
       Object.values(providers).map((provider) => [
         provider.name,
         {
-          effort: { standard: modelOf(provider) },
+          // one model for all, so that only another provider can be a fallback
+          effort: { quick: modelOf(provider), standard: modelOf(provider), determined: modelOf(provider) },
           models: [
             {
               id: modelOf(provider),

@@ -411,8 +411,6 @@ describe('an answer', () => {
       { type: 'message_start' },
       {},
       { type: 'content_block_start', index: 0 },
-      start(0, { type: 'redacted_thinking', data: 'x' }),
-      delta(0, { type: 'signature_delta', signature: 'x' }),
       start(1, { type: 'server_tool_use', id: 'srv', name: 'web_search', input: {} }),
       delta(1, { type: 'input_json_delta', partial_json: '{"q":1}' }),
       start(2, { type: 'text', text: 'a' }),
@@ -423,6 +421,25 @@ describe('an answer', () => {
       stop,
     );
     expect(events).toEqual([{ type: 'text-delta', text: 'a' }, stopped]);
+  });
+
+  test('has the seals of its thinking', async () => {
+    const { events } = await readRaw(
+      start(0, { type: 'thinking', thinking: '', signature: '' }),
+      delta(0, { type: 'thinking_delta', thinking: 'Hm.' }),
+      delta(0, { type: 'signature_delta', signature: 's1' }),
+      start(1, { type: 'redacted_thinking', data: 'x' }),
+      start(2, { type: 'text', text: 'a' }),
+      end('end_turn'),
+      stop,
+    );
+    expect(events).toEqual([
+      { type: 'reasoning-delta', text: 'Hm.' },
+      { type: 'reasoning-delta', text: '', signature: 's1' },
+      { type: 'reasoning-delta', text: '', redacted: 'x' },
+      { type: 'text-delta', text: 'a' },
+      stopped,
+    ]);
   });
 
   test('keeps the input of tools that the vendor runs out of our calls', async () => {

@@ -261,6 +261,7 @@ describe('an answer', () => {
     expect(await answerTo({ reasoning: ['Let ', 'me'], text: 'Yes', usage: null })).toEqual([
       { type: 'reasoning-delta', text: 'Let ' },
       { type: 'reasoning-delta', text: 'me' },
+      { type: 'reasoning-delta', text: '', signature: 'c2lnbmF0dXJl' },
       { type: 'text-delta', text: 'Yes' },
       stopped,
     ]);
@@ -988,6 +989,40 @@ describe('a request', () => {
   });
 
   const adaptive = { type: 'adaptive', display: 'summarized' };
+  test('gives its own sealed thinking of the turn under way back, and no other', async () => {
+    const sealedBy = `${model.provider}/${model.id}`;
+    const thought = { type: 'thinking', thinking: 'Hm', signature: 'c2lnbmF0dXJl' } as const;
+    const messages: Message[] = [
+      { role: 'user', content: 'One' },
+      {
+        role: 'assistant',
+        content: [
+          { ...thought, sealedBy },
+          { type: 'text', text: 'Yes' },
+        ],
+      },
+      { role: 'user', content: 'Two' },
+      {
+        role: 'assistant',
+        content: [
+          { ...thought, sealedBy },
+          { type: 'thinking', thinking: '', redacted: 'AAEC', sealedBy },
+          { ...thought, sealedBy: 'anthropic/other' },
+          { type: 'thinking', thinking: 'unsealed' },
+          call,
+        ],
+      },
+      result,
+    ];
+    const body = await bodyOf({ messages, tools: [tool] });
+    expect(body.messages[1]?.content).toEqual([{ text: 'Yes' }]);
+    expect(body.messages[3]?.content).toEqual([
+      { reasoningContent: { reasoningText: { text: 'Hm', signature: 'c2lnbmF0dXJl' } } },
+      { reasoningContent: { redactedContent: 'AAEC' } },
+      { toolUse: { toolUseId: 'call_a', name: 'clock', input: { zone: 'UTC' } } },
+    ]);
+  });
+
   test.each([
     ['standard', { on: 'adaptive' }, adaptive, 'medium'],
     ['determined', { on: 'adaptive', off: 'disabled' }, adaptive, 'high'],

@@ -114,7 +114,7 @@ describe('the packaged catalogue', () => {
     [
       "match: ''",
       "match: '('",
-      /^models\.yaml, line \d+, unlisted\.3\.match: is not a regular expression\nmodels\.yaml, line \d+, unlisted\.3\.match: the last entry must fit every model/,
+      /^models\.yaml, line \d+, unlisted\.5\.match: is not a regular expression\nmodels\.yaml, line \d+, unlisted\.5\.match: the last entry must fit every model/,
     ],
     [
       'thinking: { on: adaptive, off: never }',

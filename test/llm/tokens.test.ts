@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import { beforeAll, describe, expect, test } from 'vitest';
 import type { Message } from '../../src/core/message.ts';
-import { countFileTokens, countMessagesTokens, countTokens, warmTokenizer } from '../../src/llm/tokens.ts';
+import { countMessagesTokens, countTokens, warmTokenizer } from '../../src/llm/tokens.ts';
 
 const prose =
   'The quick brown fox jumps over the lazy dog, while 42 engineers (mostly tired) debug TypeScript.\n';
@@ -82,22 +82,10 @@ describe('tokens of a text', () => {
     const texts = Array.from({ length: 20 }, (_, index) => base36Words(256 * 1024, index + 1));
     const milliseconds = () => {
       const startedAt = performance.now();
-      for (const text of texts) countFileTokens({ text });
+      for (const text of texts) countTokens(text);
       return performance.now() - startedAt;
     };
     expect(Math.min(milliseconds(), milliseconds())).toBeLessThan(3000);
-  });
-
-  test('of a file is counted once', () => {
-    let reads = 0;
-    const file = {
-      get text() {
-        reads += 1;
-        return 'hello world';
-      },
-    };
-    expect([countFileTokens(file), countFileTokens(file)]).toEqual([2, 2]);
-    expect(reads).toBe(1);
   });
 
   test('is found fast in 10 MB', () => {

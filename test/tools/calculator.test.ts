@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { createCalculatorTool } from '../../src/tools/builtin/calculator.ts';
 
 const tool = createCalculatorTool();
-const context = { runId: 'run', callId: 'call', onProgress: () => {} };
+const caller = { tenant: 'default', subject: 'anonymous', roles: [] };
+const context = { runId: 'run', callId: 'call', caller, onProgress: () => {} };
 
 async function calculate(expression: string): Promise<string> {
   const { content, isError } = await tool.execute({ expression }, context, AbortSignal.timeout(1000));

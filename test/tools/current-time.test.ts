@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { createCurrentTimeTool } from '../../src/tools/builtin/current-time.ts';
 
-const context = { runId: 'run', callId: 'call', onProgress: () => {} };
+const caller = { tenant: 'default', subject: 'anonymous', roles: [] };
+const context = { runId: 'run', callId: 'call', caller, onProgress: () => {} };
 const summer = () => new Date('2024-07-01T10:05:09Z');
 
 function ask(args: Record<string, unknown>, now = summer, timezone = 'Europe/Berlin') {

@@ -74,7 +74,11 @@ function messageFacts({ message, earlier, imageCount }: Turn, phrases: Phrases):
 }
 
 function fileFacts(files: AttachedFile[], message: string, phrases: Phrases): string[] {
-  const sizes = files.map(({ name, lines, firstLine }) => phrases.file(name, lines.length, firstLine));
+  // of a file with parts left out the first one stands for all
+  const named = new Map(files.toReversed().map((file) => [file.name, file]));
+  const sizes = [...named.values()].reverse().map(({ name, lines, firstLine }) => {
+    return phrases.file(name, lines.length, firstLine);
+  });
   const lines = closestLines(files, message, mostLines).map(({ file, number, text }) =>
     phrases.closestLine(file.name, number, quote(text)),
   );

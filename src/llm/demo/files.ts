@@ -1,25 +1,48 @@
+/** A file, or a stretch of one of which only parts were attached. */
 export type AttachedFile = { name: string; firstLine: number; lines: string[] };
 type FoundLine = { file: AttachedFile; number: number; text: string };
 
 const opening = /^<file name="((?:[^"\\\n]|\\.)*)"(?: lines="(\d+)-(\d+)")?[^>\n]*>\n?/gm;
 const closing = '</file>';
+/** How a file begins of which not all is shown: with its outline, a gap or the lines that follow. */
+const parted = /^\[(what the file holds|line \d+|lines \d+-\d+|… .*left out …)\]$/m;
+const stretchMark = /^\[lines? (\d+)(?:-\d+)?\]$/;
+const gapMark = /^\[… .* …\]$/;
 
 /** A user message and the files that follow its text as `<file name="…" lines="A-B">` blocks. */
 export function splitFiles(content: string): { text: string; files: AttachedFile[] } {
   const files: AttachedFile[] = [];
-  let text = content;
+  let text: string | undefined;
   opening.lastIndex = 0;
   for (let match = opening.exec(content); match !== null; match = opening.exec(content)) {
-    if (files.length === 0) text = content.slice(0, match.index);
+    text ??= content.slice(0, match.index);
     const start = opening.lastIndex;
+    const name = unquote(match[1] ?? '');
     const firstLine = Number(match[2] ?? 1);
-    const count = match[3] === undefined ? Number.POSITIVE_INFINITY : Number(match[3]) - firstLine + 1;
+    const isParted = parted.test(content.slice(start, content.indexOf('\n', start)));
+    const isCounted = !isParted && match[3] !== undefined;
+    const count = isCounted ? Number(match[3]) - firstLine + 1 : Number.POSITIVE_INFINITY;
     const end = endOfFile(content, start, count);
     const lines = content.slice(start, end).replace(/\n$/, '').split('\n');
-    files.push({ name: unquote(match[1] ?? ''), firstLine, lines: lines.slice(0, Math.max(count, 0)) });
+    if (isParted) files.push(...stretchesOf(name, lines));
+    else files.push({ name, firstLine, lines: lines.slice(0, Math.max(count, 0)) });
     opening.lastIndex = end;
   }
-  return { text: text.trim(), files };
+  return { text: (text ?? content).trim(), files };
+}
+
+function stretchesOf(name: string, lines: string[]): AttachedFile[] {
+  const stretches: AttachedFile[] = [];
+  let open: AttachedFile | undefined;
+  for (const line of lines) {
+    const mark = stretchMark.exec(line)?.[1];
+    if (mark !== undefined) {
+      open = { name, firstLine: Number(mark), lines: [] };
+      stretches.push(open);
+    } else if (gapMark.test(line)) open = undefined;
+    else open?.lines.push(line);
+  }
+  return stretches;
 }
 
 /** Where the block ends; the number of lines, when it is known, says that better than a file's own text. */
