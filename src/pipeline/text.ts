@@ -34,6 +34,7 @@ const abbreviations: ReadonlySet<string> = new Set(
     'rev sen rep hon capt col lt sgt ave blvd jan feb mar apr jun jul aug sep sept oct nov dec u.s u.k u.n a.m p.m ph.d',
     'z.b d.h u.a bzw ca evtl ggf inkl usw str nr hr fr p.ej ej sra srta ud uds pág núm p.ex ex m mme mlle env',
     'p.s p.p.s',
+    'max min',
   ]
     .join(' ')
     .split(' '),

@@ -223,6 +223,75 @@ describe('constraints are found in', () => {
   });
 });
 
+const code = (name?: string) => ({
+  id: 'detectable_format:code_block',
+  kwargs: name === undefined ? {} : { language: name },
+});
+const numbered = (count?: number) => ({
+  id: 'detectable_format:numbered_list',
+  kwargs: count === undefined ? {} : { num_items: count },
+});
+const address = (form: string, name: string) => ({
+  id: 'detectable_content:form_of_address',
+  kwargs: { form, language: name },
+});
+const citations = (count: number) => ({
+  id: 'detectable_content:citations',
+  kwargs: { num_citations: count },
+});
+const characters = (count: number) => ({
+  id: 'length_constraints:number_characters',
+  kwargs: { relation: 'less than', num_characters: count },
+});
+const table = plain('detectable_format:table');
+const schema = { type: 'object', properties: { a: { type: 'string' } } };
+
+const beyondTheBenchmark: Case[] = [
+  ['Explain closures. Put the code in a fenced code block.', code()],
+  ['Show me quicksort. The code must be in Rust.', code('rust')],
+  ['Zeig mir Quicksort. Der Code soll in Go geschrieben sein.', code('go')],
+  ['Escribe un ejemplo. El código debe estar en Python.', code('python')],
+  ['Donne un exemple. Le code doit être en PHP.', code('php')],
+  ['Use TypeScript for all examples.', code('typescript')],
+  ['Write a Python function that reverses a list.'],
+  ['Show it, but do not put it in a code block.'],
+  ['List the planets as a numbered list.', numbered()],
+  ['Give me 5 tips in a numbered list.', numbered(5)],
+  ['Als nummerierte Liste mit 4 Punkten, bitte.', numbered(4)],
+  ['Haz una lista numerada de 5 elementos.', numbered(5)],
+  ['Fais une liste numérotée de 3 points.', numbered(3)],
+  ['Schreibe mir eine Mail. Duze mich.', address('informal', 'de')],
+  ['Schreibe mir eine Mail. Bitte duze mich nicht.', address('formal', 'de')],
+  ['Sprich mich mit "Sie" an.', address('formal', 'de')],
+  ['Escribe un texto. Tutéame.', address('informal', 'es')],
+  ['Escribe un texto. Trátame de usted.', address('formal', 'es')],
+  ['Écris un mail. Tutoie-moi.', address('informal', 'fr')],
+  ['Écris un mail. Ne me tutoie pas.', address('formal', 'fr')],
+  ['Explain black holes and cite at least 3 sources.', citations(3)],
+  ['Erkläre Ebbe und Flut. Nenne mindestens zwei Quellen.', citations(2)],
+  ['Explica las mareas. Incluye referencias.', citations(1)],
+  ['Explique les marées. Cite tes sources.', citations(1)],
+  ['Write a cover letter and include references to my time in Paris.'],
+  ['Write it in no more than 280 characters.', characters(281)],
+  ['Schreib es mit maximal 280 Zeichen.', characters(281)],
+  ['Escríbelo con un máximo de 280 caracteres.', characters(281)],
+  ['Écris-le en 280 caractères maximum.', characters(281)],
+  ['Give me a table of the planets.', table],
+  ['Stelle es als Tabelle dar.', table],
+  ['Preséntalo en una tabla.', table],
+  ['Présente-le sous forme de tableau.', table],
+  [
+    `Answer in JSON that matches this schema:\n\`\`\`json\n${JSON.stringify(schema)}\n\`\`\``,
+    json,
+    { id: 'detectable_format:json_schema', kwargs: { schema } },
+  ],
+  [`Why does my answer not match this schema: ${JSON.stringify(schema)}`],
+];
+
+test.each(beyondTheBenchmark)('%s', (message, ...found) => {
+  expect(findConstraints(message)).toEqual(found);
+});
+
 test('ordinary prompts demand nothing', () => {
   const wrong = ordinaryPrompts.filter((message) => findConstraints(message).length > 0);
   expect(wrong).toEqual([]);

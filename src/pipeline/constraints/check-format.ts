@@ -1,4 +1,5 @@
-import { readCount, readRelation, readText, readTexts } from './constraint.js';
+import { findSchemaProblem } from '../checks/json.js';
+import { readCount, readObject, readRelation, readText, readTexts } from './constraint.js';
 import { type Check, compare, fail, pass, unsure, verdict } from './verdict.js';
 
 const benchmarkChoices = ['My answer is yes.', 'My answer is no.', 'My answer is maybe.'];
@@ -18,6 +19,15 @@ export const checkJsonKeys: Check = (constraint, answer) => {
   if (missing.length === 0) return pass('all keys present');
   const isNested = missing.every((key) => answer.includes(JSON.stringify(key)));
   return isNested ? unsure('keys are nested') : fail(`missing keys: ${missing.join(', ')}`);
+};
+
+export const checkJsonSchema: Check = (constraint, answer) => {
+  const schema = readObject(constraint, 'schema');
+  if (!schema) return undefined;
+  const parsed = parseJson(answer);
+  if (parsed === undefined) return fail('not valid JSON');
+  const problem = findSchemaProblem(parsed.value, schema);
+  return problem === undefined ? pass('meets the schema') : fail(problem);
 };
 
 function parseJson(answer: string): { value: unknown } | undefined {
@@ -126,7 +136,8 @@ export const checkTable: Check = (_constraint, answer) => {
   const isMarkdown = lines.some(
     (line) => line.includes('|') && /^[\s|:-]{3,}$/.test(line) && line.includes('--'),
   );
-  return verdict(isMarkdown || /<table[\s>]/i.test(answer), 'table');
+  const isTable = isMarkdown || /<table[\s>]/i.test(answer);
+  return verdict(isTable, isTable ? 'has a table' : 'no table');
 };
 
 export const checkCodeBlock: Check = (constraint, answer) => {
@@ -167,5 +178,6 @@ function codeAliases(language: string): string[] {
 
 export const checkPlainText: Check = (_constraint, answer) => {
   const marks = [/^#{1,6}\s/m, /\*\*[^\n*]{1,200}\*\*/, /^```/m, /^[^\S\n]{0,8}[*-]\s/m];
-  return verdict(!marks.some((mark) => mark.test(answer)), 'markdown');
+  const isMarked = marks.some((mark) => mark.test(answer));
+  return verdict(!isMarked, isMarked ? 'has markdown' : 'no markdown');
 };

@@ -3,8 +3,9 @@ import { readCount, readRelation, readText, readTexts } from './constraint.js';
 import { type Check, compare, fail, pass, unsure, verdict } from './verdict.js';
 
 export const checkNoComma: Check = (_constraint, answer) => {
-  const hasComma = /[,،，、]/.test(answer);
-  return verdict(!hasComma, hasComma ? 'has commas' : 'no commas');
+  if (answer.includes(',')) return fail('has commas');
+  const other = /[،，、]/.exec(answer);
+  return other ? unsure(`has "${other[0]}", which the benchmark does not count`) : pass('no commas');
 };
 
 export const checkForbiddenCharacters: Check = (constraint, answer) => {

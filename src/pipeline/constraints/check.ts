@@ -2,6 +2,7 @@ import * as format from './check-format.js';
 import * as keywords from './check-keywords.js';
 import * as length from './check-length.js';
 import * as style from './check-style.js';
+import * as voice from './check-voice.js';
 import type { Constraint } from './constraint.js';
 import { type Check, unsure, type Verdict } from './verdict.js';
 
@@ -18,6 +19,7 @@ const checks: ReadonlyMap<string, Check> = new Map([
   ['keywords:letter_frequency', keywords.checkLetter],
   ['detectable_format:json_format', format.checkJson],
   ['detectable_format:json_keys', format.checkJsonKeys],
+  ['detectable_format:json_schema', format.checkJsonSchema],
   ['detectable_format:number_highlighted_sections', format.checkHighlights],
   ['detectable_format:number_bullet_lists', format.checkBullets],
   ['detectable_format:numbered_list', format.checkNumberedList],
@@ -30,6 +32,8 @@ const checks: ReadonlyMap<string, Check> = new Map([
   ['detectable_content:number_placeholders', format.checkPlaceholders],
   ['detectable_content:postscript', style.checkPostscript],
   ['detectable_content:no_emoji', style.checkNoEmoji],
+  ['detectable_content:form_of_address', voice.checkAddress],
+  ['detectable_content:citations', voice.checkCitations],
   ['combination:two_responses', format.checkTwoResponses],
   ['combination:repeat_prompt', style.checkRepeat],
   ['change_case:english_lowercase', style.checkLowercase],

@@ -26,6 +26,12 @@ export function readTexts(constraint: Constraint, name: string): string[] | unde
   return texts.length > 0 && texts.length === value.length ? texts : undefined;
 }
 
+export function readObject(constraint: Constraint, name: string): Record<string, unknown> | undefined {
+  const value = constraint.kwargs[name];
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  return isObject ? (value as Record<string, unknown>) : undefined;
+}
+
 export function readRelation(constraint: Constraint, name: string): Relation | undefined {
   const value = constraint.kwargs[name];
   return value === 'at least' || value === 'less than' ? value : undefined;

@@ -1,4 +1,4 @@
-import { type Constraint, readCount, readRelation, readText, readTexts } from './constraint.js';
+import { type Constraint, readCount, readObject, readRelation, readText, readTexts } from './constraint.js';
 
 type Describe = (constraint: Constraint) => string | undefined;
 
@@ -117,6 +117,19 @@ const describeChoice: Describe = (constraint) => {
   return `Answer with exactly one of these: ${quoteList(options)}.`;
 };
 
+const addressWords: Record<string, Record<string, string>> = {
+  de: { informal: 'du', formal: 'Sie' },
+  es: { informal: 'tú', formal: 'usted' },
+  fr: { informal: 'tu', formal: 'vous' },
+};
+
+const describeAddress: Describe = (constraint) => {
+  const form = readText(constraint, 'form');
+  if (form !== 'informal' && form !== 'formal') return undefined;
+  const word = addressWords[readText(constraint, 'language') ?? '']?.[form];
+  return `Address the reader in the ${form} way${word ? `, with "${word}"` : ''}.`;
+};
+
 const languageNames = new Intl.DisplayNames(['en'], { type: 'language', fallback: 'code' });
 
 function languageName(code: string): string {
@@ -145,6 +158,13 @@ const descriptions: ReadonlyMap<string, Describe> = new Map([
   [
     'detectable_format:json_keys',
     withWords('keys', (list) => `Answer with a JSON object that has the keys ${list}.`),
+  ],
+  [
+    'detectable_format:json_schema',
+    (constraint) => {
+      const schema = readObject(constraint, 'schema');
+      return schema && `Answer with JSON that meets this schema: ${JSON.stringify(schema)}.`;
+    },
   ],
   [
     'detectable_format:number_highlighted_sections',
@@ -183,6 +203,14 @@ const descriptions: ReadonlyMap<string, Describe> = new Map([
   [
     'detectable_content:postscript',
     withText('postscript_marker', (text) => `End with a postscript that starts with ${text}`),
+  ],
+  ['detectable_content:form_of_address', describeAddress],
+  [
+    'detectable_content:citations',
+    counted(
+      'num_citations',
+      (n) => `Cite at least ${n} ${plural('source', n)}, like [1] with a list of sources.`,
+    ),
   ],
   ['detectable_content:no_emoji', fixed('Do not use emoji.')],
   [

@@ -13,11 +13,18 @@ const bareYesNo =
 
 /** A closed set of answers to choose from. */
 export function findChoices(prompt: Prompt): Constraint[] {
+  if (namesBenchmarkOptions(prompt)) return [{ id, kwargs: {} }];
   const options = listedOptions(prompt) ?? bareOptions(prompt);
   if (!options || options.length < 2) return [];
   const isBenchmark =
     options.length === 3 && options.every((option) => benchmarkOptions.includes(plain(option)));
   return [{ id, kwargs: isBenchmark ? {} : { options } }];
+}
+
+/** All three stock answers together are a choice, however they are introduced. */
+function namesBenchmarkOptions({ raw }: Prompt): boolean {
+  const text = raw.toLowerCase();
+  return benchmarkOptions.every((option) => text.includes(option));
 }
 
 function plain(option: string): string {

@@ -10,15 +10,15 @@ const exactly = String.raw`(?:(?:this|the|exactly|exact|following|just|very|thes
 
 const endVerb =
   '(?:end(?:s|ing)?|finish(?:es|ing)?|conclud(?:e|es|ing)|clos(?:e|es|ing)|complete|wrap up|beende[nt]?|ende[nt]?|schließe[n]?(?: ab)?|termina[r]?|finaliza[r]?|concluye|acaba[r]?|termine[rz]?|finis(?:sez)?|conclu[st]|conclure|concluez)';
-const withWord = '(?:with|by|mit|con|par|avec)';
+const withWord = '(?:with|by|in|on|mit|auf|con|en|par|avec|sur)';
 
 const endings = [
   new RegExp(
-    String.raw`(?<![\p{L}])${endVerb}\s${whole}${withWord}\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
+    String.raw`(?<![\p{L}])${endVerb}\s${whole}${withWord}:?\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
     'iu',
   ),
   new RegExp(
-    String.raw`(?:the\s(?:very\s)?(?:last|end|final)(?:\s(?:sentence|words?|line|phrase|part|thing))?)\s(?:of|in)\s(?:your|the)\s(?:[\p{L}]+\s){1,3}(?:should|must|has to|needs to|is|shall)\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
+    String.raw`(?:(?:the|your|its)\s(?:very\s)?(?:last|end|final|closing|concluding)(?:\s(?:sentence|words?|line|phrase|part|thing|remark))?)(?:\s(?:of|in)\s(?:your|the)(?:\s[\p{L}]+){1,3}?)?\s(?:should|must|has to|have to|needs? to|is|are|shall)\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
     'iu',
   ),
   new RegExp(
@@ -57,12 +57,12 @@ function isPart(text: string): boolean {
 
 const startVerb = String.raw`(?:start(?:s|ing)?|begin(?:s|ning)?|open(?:s|ing)?|beginne[nt]?|starte|anfang\p{L}*|empieza|empezar|comienza|comenzar|inicia|commence[rz]?|débute[rz]?)`;
 const starting = new RegExp(
-  String.raw`(?<![\p{L}])${startVerb}\s(?:(?:your|the|deine?|tu|la|ta|votre|die)\s)(?:(?:entire|whole)\s)?(?:response|answer|reply|output|email|letter|story|poem|essay|message|post|antwort|respuesta|réponse|text|brief|carta|lettre)\s${withWord}\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
+  String.raw`(?<![\p{L}])${startVerb}\s(?:(?:your|the|deine?|tu|la|ta|votre|die)\s)(?:(?:entire|whole)\s)?(?:response|answer|reply|output|email|letter|story|poem|essay|message|post|antwort|respuesta|réponse|text|brief|carta|lettre)\s${withWord}:?\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
   'iu',
 );
 
 const startingSentence = new RegExp(
-  String.raw`^(?:please\s|always\s)?(?:(?:it|(?:your|the)\s(?:response|answer|reply|output|text))\s(?:should|must|has to|needs to)\s)?${startVerb}\s${withWord}\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
+  String.raw`^(?:please\s|always\s)?(?:(?:it|(?:your|the)\s(?:response|answer|reply|output|text))\s(?:should|must|has to|needs to)\s)?${startVerb}\s${withWord}:?\s${exactly}:?\s*\{q(?<quote>\d+)\}`,
   'imu',
 );
 
@@ -76,13 +76,20 @@ function findStart(prompt: Prompt): Constraint[] {
 const postscriptWord = /\b(?:postscript|post scriptum|postskriptum|posdata|post-scriptum)\b/iu;
 
 function findPostscript(prompt: Prompt): Constraint[] {
-  const text = prompt.text.replace(/\{q(\d+)\}/g, (_, index: string) => quoteAt(prompt, index).slice(0, 20));
+  const text = prompt.text
+    .replace(/\{q(\d+)\}/g, (_, index: string) => quoteAt(prompt, index).slice(0, 20))
+    // the points of the marker may have been taken for the end of a sentence
+    .replace(/(P\.\s?(?:P\.\s?)?S\.?)\n/g, '$1 ');
   const isAsked = postscriptWord.test(text);
   const marker = /(?<![\p{L}])(?:(?<double>P\.?\s?P\.?\s?S)|(?<single>P\.\s?S))(?![\p{L}])/u.exec(
     text,
   )?.groups;
   const isAdded =
-    /\b(?:add|includ\w*|with|at the end|append|put|füge|mit|agrega|incluye|ajoute\p{L}*|inclu\p{L}*)\b[^\n]{0,80}P\.\s?(?:P\.?\s?)?S(?![\p{L}])/iu.test(
+    /(?<![\p{L}])(?:add|includ\w*|with|at the (?:very )?(?:end|bottom)|append|attach|put|write|finish|close|end|füge|schreib\p{L}*|mit|agreg\p{L}*|añad\p{L}*|incluy\p{L}*|pon|termina|ajout\p{L}*|inclu\p{L}*|mets|terminez?|finis)(?![\p{L}])[^\n]{0,80}P\.\s?(?:P\.?\s?)?S(?![\p{L}])/iu.test(
+      text,
+    ) ||
+    /(?:,|\b(?:and|plus|und|y|et))\s(?:an?|the|\{n\d+\})\sP\.\s?(?:P\.?\s?)?S(?![\p{L}])/u.test(text) ||
+    /(?<![\p{L}])P\.\s?(?:P\.?\s?)?S\.?\s(?:[^\n]{0,40}\s)?(?:at|in|to|am|al|à) (?:the |its )?(?:very )?(?:end|bottom|close|ende|schluss|final|la fin)(?![\p{L}])/iu.test(
       text,
     );
   if (!isAsked && !isAdded) return [];
@@ -91,11 +98,11 @@ function findPostscript(prompt: Prompt): Constraint[] {
 }
 
 const quotationMarks =
-  /\b(?:double quotation marks?|double[\s-]quot(?:e|es|ation)|quotation marks|doppelte[nr]? anführungszeichen|anführungszeichen|comillas(?: dobles)?|guillemets(?: doubles)?)\b|["“”]{2}/iu;
+  /\b(?:double quotation marks?|double[\s-]quot(?:e|es|ation|ed)|quotation marks?|quote marks|inverted commas|in quotes|doppelte[nr]? anführungszeichen|anführungszeichen|comillas(?: dobles)?|guillemets(?: doubles)?)\b|["“”]{2}/iu;
 const wrapping =
-  /\b(?:wrap\w*|put|enclos\w*|surround\w*|within|inside|place|add|be in|setze|umschließe|in doppelte|pon|encierra|entre|mets|entoure|encadre)\b/iu;
+  /\b(?:(?:start|begin|open)\w* and (?:end|finish|clos)\w*|wrap\w*|put|go(?:es)?|appear|be (?:double[- ])?quoted|enclos\w*|surround\w*|within|inside|between|place\w*|add|be in|setz\p{L}*|umschließ\p{L}*|in doppelte|pon\p{L}*|encierr\p{L}*|entre|mets|mett\p{L}*|entour\p{L}*|encadr\p{L}*)(?![\p{L}])/iu;
 const wholeAnswer =
-  /\b(?:entire|whole|(?:your|the|this) (?:response|answer|reply|output|result)|(?:response|answer|reply|output)\b[^\n]{0,80}\bwrapped|everything|full (?:response|answer|reply)|gesamte|ganze|deine antwort|toda|tu respuesta|toute|ta réponse|votre réponse)\b/iu;
+  /\b(?:entire|whole|(?:your|the|this) (?:response|answer|reply|output|result)|(?:response|answer|reply|output)\b[^\n]{0,80}\bwrapped|everything|(?:full|complete) (?:response|answer|reply|text|output)|all of (?:it|your)|gesamte|ganze|komplette|deine antwort|toda|tu respuesta|toute|ta réponse|votre réponse)\b/iu;
 
 function findQuotation(prompt: Prompt): Constraint[] {
   const isAsked = prompt.text.split('\n').some((line, index, lines) => {

@@ -1,4 +1,5 @@
 import type { Constraint } from './constraint.js';
+import { findJson } from './find-json.js';
 import { type Prompt, quantityAt } from './prompt.js';
 import type { Quantity } from './quantity.js';
 
@@ -19,15 +20,27 @@ export function findFormat(prompt: Prompt): Constraint[] {
 }
 
 const bulletNouns =
-  'bullet(?:ed)?[\\s-]?(?:points?|lists?|items?)|bullets?|stichpunkte?[n]?|aufzählungspunkte?[n]?|viñetas?|puntos|points|puces?';
+  'bullet(?:ed)?[\\s-]?(?:points?|lists?|items?)|bullets?|bulletpoints?|stichpunkte?[n]?|aufzählungs(?:punkte?[n]?|zeichen)|spiegelstriche?[n]?|viñetas?|puntos|points|puces?|tirets?|guiones';
+/** "a bullet list with 4 items": the list stands first, the count after it. */
+const listedBullets =
+  /(?:bullet(?:ed|[ -]?point(?:ed|s)?)? list|list of bullet(?: ?point)?s|aufzählung|(?:aufzählungs|stichpunkt)liste|liste(?! numérot)|lista(?! numerad)(?: (?:de|con) viñetas)?|liste à puces)(?:,?\s(?!about|of\b|über|sobre|sur|des\b|de (?!\{n))\p{L}+){0,3}?\s(?:with|of|containing|consisting of|that has|having|mit|aus|von|de|con|avec|comportant|:)\s(?:\p{L}+\s){0,2}?\{n(\d+)\}\s(?:\p{L}+\s){0,2}?(?:items?|points?|entries|elements?|bullets?|bullet points?|punkten?|stichpunkten?|aufzählungspunkten?|einträgen?|puntos|elementos|viñetas|points|éléments?|puces)(?![\p{L}])/iu;
 
 /** An exact number of bullets unless a bound is stated. */
 function findBullets(prompt: Prompt): Constraint[] {
-  const counted = new RegExp(String.raw`\{n(\d+)\}[ -]${few}(?:${bulletNouns})(?![\p{L}])`, 'iu');
-  const apart = /\{n(\d+)\}[^\n{]{0,60}\b(?:using|as|in|with)\s(?:\p{L}+\s){0,2}bullet[\s-]?points?/iu;
-  const listed =
-    /bullet(?:ed|ed-point)? list\s(?:with|of|containing|that has)\s\{n(\d+)\}\s(?:items?|points?|entries)/iu;
-  const match = counted.exec(prompt.text) ?? apart.exec(prompt.text) ?? listed.exec(prompt.text);
+  const counted = new RegExp(
+    String.raw`\{n(\d+)\}[ -](?!\p{L}*\s?à\s|listes? |listas? )${few}(?:${bulletNouns})(?!\p{L}|\s?(?:list|liste)s?\b)`,
+    'iu',
+  );
+  const apart =
+    /\{n(\d+)\}[^\n{]{0,60}\b(?:using|as|in|with|als|en)\s(?:\p{L}+\s){0,2}(?:bullet[\s-]?points?|bullets|aufzählungspunkte|stichpunkte|viñetas|puces)/iu;
+  const later =
+    /\b(?:bullet[\s-]?points?|bullets)\b[^\n{]{0,40}\{n(\d+)\}(?:\s(?:of them|in total|items?)|\s?[.,!?)]|$)/iu;
+  const listed = listedBullets.exec(prompt.text);
+  const match =
+    (listed && isBullet(prompt, listed[0]) ? listed : null) ??
+    counted.exec(prompt.text) ??
+    apart.exec(prompt.text) ??
+    later.exec(prompt.text);
   const quantity = quantityAt(prompt, match?.[1]);
   if (!match || !quantity || quantity.kind === 'about' || !isBullet(prompt, match[0])) return [];
   if (
@@ -41,9 +54,9 @@ function findBullets(prompt: Prompt): Constraint[] {
 
 /** "points" and "puntos" mean bullets only where the words around say so. */
 function isBullet(prompt: Prompt, phrase: string): boolean {
-  if (/bullet|stichpunkt|aufzählung|viñeta|puce/iu.test(phrase)) return true;
+  if (/bullet|stichpunkt|spiegelstrich|aufzählung|viñeta|puce/iu.test(phrase)) return true;
   return prompt.rules === 'es' || prompt.rules === 'fr'
-    ? /viñeta|lista|puces?|liste/iu.test(prompt.text)
+    ? /viñeta|lista(?! numerad)|puces?|liste(?! numérot)|\*/iu.test(prompt.text)
     : false;
 }
 
@@ -57,7 +70,7 @@ function bulletConstraints({ min, max, kind }: Quantity): Constraint[] {
 }
 
 const highlightVerb =
-  /\b(?:highlight\w*|italic\w*|emphasi[sz]e\w*|bold(?:ed|face)?|hervorheb\p{L}*|resalta\p{L}*|surligne\p{L}*|cursiva|kursiv\p{L}*|italique)\b/iu;
+  /\b(?:highlight\w*|italic\w*|emphasi[sz]e\w*|bold(?:ed|face)?|hervorheb\p{L}*|resalta\p{L}*|destaca\p{L}*|surlign\p{L}*|cursiva|negrita|fett|gras|mark(?:ed)? up|set in|kursiv\p{L}*|italique)\b/iu;
 const markdownSign = /\bmarkdown|aster?isk|\*[^*\n]{1,40}\*|["'“]\*["'”]/iu;
 
 /** Highlighted parts, where asterisks or markdown are named; without a number it is at least one. */
@@ -66,7 +79,8 @@ function findHighlights(prompt: Prompt): Constraint[] {
   for (const line of prompt.text.split('\n')) {
     const verb = highlightVerb.exec(line);
     if (!verb || !isHighlightDemand(line, prompt)) continue;
-    const count = highlightCount(prompt, line, verb.index);
+    const bare = line.replaceAll('*', '');
+    const count = highlightCount(prompt, bare, highlightVerb.exec(bare)?.index ?? 0);
     return [{ id: 'detectable_format:number_highlighted_sections', kwargs: { num_highlights: count } }];
   }
   return [];
@@ -83,10 +97,13 @@ const highlightedUnit =
   '(?:sections?|parts?|phrases?|words?|keywords?|titles?|texts?|italic|highlights?|sentences?|names?|of your|times|places|items|lines|bold|abschnitte?n?|teile?n?|partes|secciones|parties|sections|palabras|mots|wörter)';
 
 function highlightCount(prompt: Prompt, line: string, at: number): number {
+  const direct = quantityAt(prompt, /^[^\s]*\s\{n(\d+)\}/.exec(line.slice(at))?.[1]);
+  if (direct?.min !== undefined) return Math.max(1, direct.min);
   const pattern = new RegExp(String.raw`\{n(\d+)\}[ -]${few}${highlightedUnit}(?![\p{L}])`, 'giu');
   const matches = [...line.matchAll(pattern)];
   const nearest = matches.find((match) => match.index > at) ?? matches.at(-1);
-  const quantity = quantityAt(prompt, nearest?.[1]);
+  const counts = [...line.matchAll(/\{n(\d+)\}(?!\s(?:words?|sentences?|paragraphs?)\b)/g)];
+  const quantity = quantityAt(prompt, nearest?.[1] ?? (counts.length === 1 ? counts[0]?.[1] : undefined));
   return Math.max(1, quantity?.min ?? 1);
 }
 
@@ -95,7 +112,14 @@ function findPlaceholders(prompt: Prompt): Constraint[] {
     String.raw`\{n(\d+)\}\s${few}(?:placeholders?|platzhaltern?|marcadores|espacios reservados)(?![\p{L}])`,
     'iu',
   );
-  const quantity = quantityAt(prompt, counted.exec(prompt.text)?.[1]);
+  const later =
+    /\b(?:placeholders?|platzhalter\p{L}*)\b[^\n{]{0,60}\{n(\d+)\}(?!\s(?:words?|sentences?|paragraphs?|times))/iu;
+  const around =
+    /\{n(\d+)\}\s(?:\p{L}+\s){1,3}(?:with|by|as|using|through)\s(?:\p{L}+\s){0,2}placeholders?\b/iu;
+  const quantity = quantityAt(
+    prompt,
+    (counted.exec(prompt.text) ?? around.exec(prompt.text) ?? later.exec(prompt.text))?.[1],
+  );
   const isNamed =
     /\bplaceholders?\b[^\n]{0,60}\b(?:square )?brackets?\b|\bbrackets?\b[^\n]{0,40}\bplaceholders?\b/i.test(
       prompt.text,
@@ -107,23 +131,20 @@ function findPlaceholders(prompt: Prompt): Constraint[] {
 }
 
 const sectionNouns =
-  'sections?|parts?|chapters?|paragraphs?|days?|scenes?|rounds?|abschnitte[n]?|teile[n]?|secciones|partes|parties';
+  'sections?|parts?|chapters?|paragraphs?|days?|scenes?|rounds?|steps?|acts?|abschnitte[n]?|teile[n]?|kapiteln?|secciones|partes|capítulos|parties|chapitres|étapes|pasos';
 
 /** Sections marked "SECTION 1", "Section X" and so on; the marker keeps its case. */
 function findSections(prompt: Prompt): Constraint[] {
-  if (
-    !/\bsections?\b|\bparts?\b|\bchapters?\b|\bparagraphs?\b|\bdays?\b|\babschnitt|\bsecci|\bscenes?\b|\brounds?\b/iu.test(
-      prompt.text,
-    )
-  )
-    return [];
   const splitter = sectionMarker(prompt);
-  const counted = new RegExp(String.raw`\{n(\d+)\}\s${few}(?:${sectionNouns})(?![\p{L}])`, 'iu').exec(
-    prompt.text,
-  );
+  if (splitter === undefined) return [];
+  const own = splitter.toLowerCase();
+  const counted = new RegExp(
+    String.raw`\{n(\d+)\}\s${few}(?:${sectionNouns}|${own}s?)(?![\p{L}])`,
+    'iu',
+  ).exec(prompt.text);
   const quantity = quantityAt(prompt, counted?.[1]);
   const count = quantity?.min ?? quantity?.max;
-  if (!splitter || count === undefined) return [];
+  if (count === undefined) return [];
   return [
     { id: 'detectable_format:multiple_sections', kwargs: { section_spliter: splitter, num_sections: count } },
   ];
@@ -131,7 +152,7 @@ function findSections(prompt: Prompt): Constraint[] {
 
 function sectionMarker(prompt: Prompt): string | undefined {
   const bare =
-    /\b(?:with|as|by|like|mit|con|avec|mark\w*|start\w*|begin\w*|label\w*)\b[^\n]{0,40}?\s(\p{Lu}\p{L}{2,20})\s(?:X|N|#|Y)(?![\p{L}\p{N}])/u.exec(
+    /\b(?:with|as|by|like|mit|con|avec|mark\w*|start\w*|begin\w*|label\w*|titled?|called|named|head\w*|introduc\w*)\b[^\n]{0,40}?[\s:](\p{Lu}\p{L}{2,20})\s(?:X|N|#|Y|\{n\d+\}(?:,|\s(?:and|und|y|et)\s))(?![\p{L}\p{N}])/u.exec(
       prompt.text,
     );
   if (bare?.[1]) return bare[1];
@@ -142,14 +163,16 @@ function sectionMarker(prompt: Prompt): string | undefined {
   return undefined;
 }
 
-const titleSign = /<<[^<>\n]{1,80}>>/;
+const titleSign = /<<[^<>\n]{0,80}>>|<<\s?(?:and|und|y|et)\s?>>/;
 const titleWords =
-  /double angular brackets?|double angle(?:d)? brackets?|doppelten? (?:spitzen?|winkel)\s?klammern|(?:dobles|doble) (?:corchetes|paréntesis) angulares|doubles chevrons/iu;
+  /double angular brackets?|double[- ]angled? brackets?|double chevrons|doppelten? (?:spitzen?|winkel)\s?klammern|(?:dobles|doble) (?:corchetes|paréntesis|comillas) angulares|(?:corchetes|paréntesis|comillas) angulares dobles|doubles (?:chevrons|crochets angulaires)|(?:chevrons|crochets angulaires) doubles/iu;
 
 function findTitle(prompt: Prompt): Constraint[] {
   const isNamed =
     titleWords.test(prompt.text) ||
-    (titleSign.test(prompt.text) &&
+    (titleSign.test(
+      prompt.text.replace(/\{q\d+\}/g, (mark) => prompt.quotes[Number(mark.slice(2, -1))] ?? ''),
+    ) &&
       /\b(?:title|wrap\w*|brackets?|called|tite?l|überschrift|título|titre|name)\b/iu.test(prompt.text));
   return isNamed ? [{ id: 'detectable_format:title', kwargs: {} }] : [];
 }
@@ -165,48 +188,11 @@ function findTwoResponses(prompt: Prompt): Constraint[] {
   return isTwo ? [{ id: 'combination:two_responses', kwargs: {} }] : [];
 }
 
-const jsonDemand = new RegExp(
-  [
-    String.raw`\b(?:wrap\w*|format\w*|respond|answer|reply|return|output|give|provide|write|generate|produce|present|create|list|structure|put|response|result|contains?|use|verpack\w*|antworte|gib|formatiere|ausgabe|antwort|responde|devuelve|escribe|formato|respuesta|réponds|répondez|renvoie|écris|réponse|fournis)\b[^\n]{0,100}?\b(?:in|as|using|with|mit|avec|con|contain(?:s|ing)?|only|valid|als|im|en|au format|comme|como|into|be)\s(?:an?\s|the\s|only\s|just\s|pure\s|valid\s|raw\s|nur\s|ein\s|einem?\s|gültiges\s|un\s|objeto\s|objet\s|válido\s|formato\s|format\s|proper\s|one\s|single\s)*JSON(?!\s?(?:schema|parser|file|web|api|path|lines|libr))`,
-    String.raw`\b(?:return|respond|reply|answer|output|give me|provide|devuelve|renvoie|liefere)\s(?:only\s|with\s|me\s|valid\s|just\s|a\s|un\s|solo\s|nur\s)*JSON(?!\s?(?:schema|parser|file|web|api|path|libr))`,
-    String.raw`^JSON (?:only|output)\b`,
-  ].join('|'),
-  'imu',
-);
-
-function findJson(prompt: Prompt): Constraint[] {
-  const match = jsonDemand.exec(prompt.text);
-  if (
-    !match ||
-    /\b(?:not|don['’]t|no|nicht|kein|without|this|these|my|given|from|parse|read)\s(?:\p{L}+\s){0,4}JSON$/iu.test(
-      match[0],
-    )
-  )
-    return [];
-  const keys = jsonKeys(prompt, prompt.text.slice(match.index + match[0].length));
-  const format: Constraint = { id: 'detectable_format:json_format', kwargs: {} };
-  return keys.length > 0 ? [format, { id: 'detectable_format:json_keys', kwargs: { keys } }] : [format];
-}
-
-function jsonKeys(prompt: Prompt, after: string): string[] {
-  const list =
-    /^[^\n]{0,60}?\b(?:keys?|fields?|properties|schlüsseln?|claves|clés|campos|champs)\b:?\s((?:\{q\d+\}(?:\s?,\s?|\s?,?\s(?:and|und|y|et)\s)?)+|[\w]+(?:,\s[\w]+)*,?\s(?:and|und|y|et)\s[\w]+)/iu.exec(
-      after,
-    )?.[1];
-  if (!list) return [];
-  return list
-    .split(/\s?,\s?(?:(?:and|und|y|et)\s)?|\s(?:and|und|y|et)\s/)
-    .map((part) => {
-      const quote = /\{q(\d+)\}/.exec(part)?.[1];
-      return (quote === undefined ? part : (prompt.quotes[Number(quote)] ?? '')).trim();
-    })
-    .filter((key) => key !== '');
-}
-
 const tableDemand =
-  /\b(?:as|in|using|into|with|create|make|give me|draw|include|provide|present|format)\b[^\n]{0,60}?\b(?:a|an|the form of a)\s(?:\w+\s){0,2}(?:markdown |comparison )table\b|\b(?:in|as) (?:a )?(?:markdown )?table(?: format| form)?\b|\b(?:als|in einer) (?:markdown-)?tabelle\b|\b(?:en|como) (?:una )?tabla\b|\b(?:sous forme de|dans un|en) tableau\b/iu;
+  /\b(?:as|in|using|into|with|create|make|give me|draw|include|provide|present|format)\b[^\n]{0,60}?\b(?:a|an|the form of a)\s(?:\w+\s){0,2}(?:markdown |comparison )table\b|\b(?:in|as) (?:a )?(?:markdown )?table(?: format| form)?\b|\b(?:give me|create|make|draw|produce|show me|generate|add|include) (?:a|\{n\d+\}) (?:\w+ )?table (?:of|with|that|comparing|listing|showing|for)\b|\b(?:als|in (?:einer|\{n\d+\})|tabellarisch)(?: (?:markdown-)?tabelle)?\b(?<=tabelle|tabellarisch)|\b(?:en|como) (?:una |\{n\d+\} )?tabla\b|\b(?:sous forme de|dans (?:un|\{n\d+\})|en) tableau\b/iu;
 
 function findTable(prompt: Prompt): Constraint[] {
+  if (!/tab(?:le|ell|la)/i.test(prompt.text)) return [];
   const match = tableDemand.exec(prompt.text);
   if (!match || /\b(?:sql|database|query|column|row|postgres|mysql|html|css)\b/i.test(prompt.text)) return [];
   return [{ id: 'detectable_format:table', kwargs: {} }];

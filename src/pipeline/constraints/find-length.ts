@@ -46,7 +46,7 @@ function nounsFor(unit: Unit, language: string): string {
 
 /** What may stand after the noun and makes the count one of parts of the answer, not of the whole. */
 const partOf =
-  /^\s*(?:(?:or|and)\s(?:phrases?|more)\s*)?(?:long\s)?(?:each(?! separated)|per\b|apiece|pro\b|je\b|cada|chacun|par\b|that\b|which\b|who\b|from\b|starting|beginning|ending|begin|(?:must|should) be (?:italic|bold|capital|highlight|in )|start\b|end\b|rhym|with (?:all )?(?:capital|upper)|in (?:all )?(?:caps|capital|upper|bold|italic)|(?:or phrases )?in all cap|above|below|apart|ahead|later|mit dem|que\b|qui\b|die\b|of (?:code|context)|should (?:be|start)|highlighted)/iu;
+  /^\s*(?:(?:or|and)\s(?:phrases?|more)\s*)?(?:long\s)?(?:each(?! separated)|per\b|apiece|pro\b|je\b|cada|chacun|par\b|that\b|which\b|who\b|from\b|starting|beginning|ending|begin|(?:(?:must|should|shall|has to|have to|needs? to) (?:be|appear) |are |is )?(?:(?:written|set|put|typed|printed|given|shown|all|fully|entirely)\s){0,2}(?:italic|bold|capital|upper|highlight|in (?:all |bold|ital|cap|upper|full|block))|start\b|end\b|rhym|with (?:all )?(?:capital|upper)|in (?:all )?(?:caps|capital|upper|bold|italic)|(?:or phrases )?in all cap|above|below|apart|ahead|later|mit dem|que\b|qui\b|die\b|of (?:code|context)|should (?:be|start)|highlighted)/iu;
 const partBefore =
   /\b(?:each|every|per|any|first|last|following|these|those|next|previous|both|jede[rsmn]?|cada|chaque|ersten?|letzten?|primer[ao]?s?|últim[ao]s?|premi[eè]re?s?|derni[eè]re?s?)\s(?:[\p{L}-]+\s){0,5}$/iu;
 
@@ -74,7 +74,7 @@ function measures(prompt: Prompt, unit: Unit): Quantity[] {
   const found: Quantity[] = [];
   for (const match of prompt.text.matchAll(direct)) {
     const quantity = readMeasure(prompt, unit, match);
-    if (quantity) found.push(quantity, ...otherBound(prompt, match));
+    if (quantity) found.push(quantity, ...otherBound(prompt, match), ...earlierBound(prompt, match));
   }
   for (const match of prompt.text.matchAll(counted)) {
     const quantity = quantityAt(prompt, match[1]);
@@ -93,6 +93,16 @@ function otherBound(prompt: Prompt, match: RegExpExecArray): Quantity[] {
   return quantity?.kind === 'bound' ? [quantity] : [];
 }
 
+/** "at least 80, but at most 120 words" */
+function earlierBound(prompt: Prompt, match: RegExpExecArray): Quantity[] {
+  const before = prompt.text.slice(Math.max(0, match.index - 24), match.index);
+  const index = /\{n(\d+)\},?\s(?:(?:but|and|aber|und|pero|y|mais|et)\s)(?:also\s|auch\s)?$/iu.exec(
+    before,
+  )?.[1];
+  const quantity = quantityAt(prompt, index);
+  return quantity?.kind === 'bound' ? [quantity] : [];
+}
+
 function readMeasure(prompt: Prompt, unit: Unit, match: RegExpExecArray): Quantity | undefined {
   const quantity = quantityAt(prompt, match[1]);
   const line = lineAround(prompt.text, match.index);
@@ -106,7 +116,19 @@ function readMeasure(prompt: Prompt, unit: Unit, match: RegExpExecArray): Quanti
   )
     return undefined;
   if (isAside(before) && measuredBefore(before, unit, prompt.rules)) return undefined;
-  return withContext(quantity, unit, before, after);
+  return withContext(turnedBy(after, quantity), unit, before, after);
+}
+
+/** "More than 100 words is too much" allows a hundred. */
+function turnedBy(after: string, quantity: Quantity): Quantity {
+  const isRefused =
+    /^,?\s(?:\p{L}+\s){0,4}?(?:nicht (?:sein|werden|haben|enthalten)|zu viel|not (?:allowed|acceptable|permitted)|too (?:much|many|long)|no se permiten|sont de trop|est trop|es demasiado)/iu.test(
+      after,
+    );
+  const { min, max, kind } = quantity;
+  return isRefused && kind === 'bound' && min !== undefined && max === undefined
+    ? { max: min - 1, kind: 'bound' }
+    : quantity;
 }
 
 function isAside(before: string): boolean {
@@ -122,11 +144,13 @@ function measuredBefore(before: string, unit: Unit, language: string): boolean {
 }
 
 const limitBefore =
-  /\b(?:limit(?:ed)?|restrict(?:ed)?|keep|cap(?:ped)?|confine|beschränke|begrenze|halte|limita|limite[zr]?)\b[^{]{0,60}(?:to|at|under|auf|a|à)\s$/iu;
+  /\b(?:limit(?:ed|s)?|restrict(?:ed)?|keep|cap(?:ped)?|confine[ds]?|beschränk\p{L}*|begrenz\p{L}*|halte|límit\p{L}*|limit\p{L}*|restring\p{L}*|restrein\p{L}*|born\p{L}*)(?![\p{L}])[^{]{0,60}(?:to|at|under|auf|a|à|:)\s$/iu;
 const suffixMost =
-  /^\s?(?:or (?:less|fewer|under)|max(?:imum)?\b|at most|tops\b|oder weniger|höchstens|maximal|o menos|como máximo|máximo|ou moins|maximum|au plus)/iu;
+  /^(?:\sor so)?,?\s?(?:\(?(?:or|and) (?:less|fewer|under|no more|not more)|\(?max(?:imum)?\b|at (?:the )?(?:very )?most|(?:as|at) (?:a |the )?(?:absolute )?maximum|tops\b|oder weniger|(?:und )?nicht mehr|(?:aller)?höchstens|maximal|(?:nicht|zu) (?:über(?:schreiten|steigen))|o menos|y no más|(?:como|de) (?:máximo|mucho)|máximo|a lo sumo|ou moins|et pas plus|(?:au )?maximum|(?:tout )?au plus|(?:is|are) (?:the|my|our|your) (?:limit|max(?:imum)?)|(?:sind|ist) (?:das|die) (?:maximum|limit|obergrenze|grenze)|(?:son|es) el (?:máximo|límite)|(?:sont|est) (?:le maximum|la limite)|(?:is|are|will be) enough|(?:will|would|should) (?:do|suffice)|suffices?|reich(?:t|en)|genüg(?:t|en)|basta[n]?|suffi(?:t|sent|ront))/iu;
 const suffixLeast =
-  /^\s?(?:or more|min(?:imum)?\b|at (?:the )?least|oder mehr|mindestens|o más|como mínimo|mínimo|ou plus|minimum|au moins)/iu;
+  /^,?\s?(?:\(?(?:or|and) more|\(?min(?:imum)?\b|at (?:the )?(?:very )?least|(?:as|at) (?:a |the )?minimum|oder mehr|und mehr|mindestens|o más|y más|(?:como|de) mínimo|mínimo|por lo menos|al menos|ou plus|et plus|(?:au )?minimum|au moins|is the minimum)/iu;
+const suffixExact =
+  /^,?\s?(?:exactly|precisely|no more,? (?:and )?no less|genau|exakt|exactamente|justas?|exactement|pile)(?![\p{L}])/iu;
 const production =
   /\b(?:in|into|within|using|write|contain(?:s|ing)?|have|has|having|with|use|of|be|give|provide|make|respond|answer|reply|auf|mit|aus|en|con|avec|schreibe?|escribe|écris|écrivez|em)\s(?:me\s|exactly\s|de\s)?$/iu;
 
@@ -135,6 +159,7 @@ function withContext(quantity: Quantity, unit: Unit, before: string, after: stri
   if (quantity.kind === 'plain' && count !== undefined) {
     if (limitBefore.test(before) || suffixMost.test(after)) return { max: count, kind: 'bound' };
     if (suffixLeast.test(after)) return { min: count, kind: 'bound' };
+    if (suffixExact.test(after)) return { min: count, max: count, kind: 'exact' };
     return isFewWords(unit, count, before) || (unit.acceptsPlain && production.test(before))
       ? { min: count, max: count, kind: 'exact' }
       : undefined;
@@ -270,30 +295,32 @@ const ordinals: Record<string, number> = {
 };
 const lastWords = /^(?:last|final|letzte[nr]?|último|dernier)$/i;
 
-const nthPattern = new RegExp(
-  String.raw`(?:\b(?<ordinal>${Object.keys(ordinals).join('|')}|last|final|letzte[nr]?|último|dernier|\d{1,2}(?:st|nd|rd|th))\s(?:${paragraphs})|\b(?:paragraph|absatz|párrafo|paragraphe)\s(?:number\s)?\{n(?<number>\d+)\})` +
-    String.raw`[^\n{]{0,60}?\b(?:with|mit|con|par|avec)\s(?:the\s|dem\s|la\s|le\s)?(?:exact\s|very\s)?(?:word|wort|palabra|mot)?\s?(?:\{q(?<quote>\d+)\}|(?<word>[\p{L}\p{N}'-]+))`,
-  'iu',
-);
+const ordinalName = String.raw`${Object.keys(ordinals).join('|')}|last|final|letzte[nr]?|último|dernier|\d{1,2}(?:st|nd|rd|th)`;
+const nthName = String.raw`(?:\b(?<ordinal>${ordinalName})\s(?:${paragraphs})|\b(?:paragraph|absatz|párrafo|paragraphe)\s(?:number\s|nr\.?\s|no\.?\s|#)?\{n(?<number>\d+)\})`;
+const itsWord = String.raw`(?:the\s|dem\s|das\s|la\s|le\s)?(?:exact\s|very\s|single\s)?(?:word|wort|palabra|mot)?\s?(?:\{q(?<quote>\d+)\}|(?<word>[\p{L}\p{N}'-]+))`;
 
-const firstWordPattern = new RegExp(
-  String.raw`\bfirst word of (?:the )?(?<ordinal>${Object.keys(ordinals).join('|')}|last|final|\d{1,2}(?:st|nd|rd|th))\s(?:${paragraphs})\s(?:should|must|has to|is to)\sbe\s(?:the word\s)?(?:\{q(?<quote>\d+)\}|(?<word>[\p{L}\p{N}'-]+))(?<number>)`,
-  'iu',
-);
+const nthPatterns = [
+  // the first word of paragraph 2 must be "x"
+  String.raw`\b(?:first|opening|initial|very first|erstes?|primera|premier)\s(?:word|wort|palabra|mot)\s(?:of|in|des|im|de|del|du)\s(?:the\s)?${nthName}[^\n{]{0,30}?(?:\bbe|\bis|sein|ser|être|est|ist|:)\s${itsWord}`,
+  // paragraph 2 must start with the word "x"
+  String.raw`${nthName}[^\n{]{0,60}?\b(?:with|mit|con|par|avec)\s${itsWord}`,
+  // "x" must be the first word of paragraph 2; use "x" as the first word of …
+  String.raw`\{q(?<quote>\d+)\}[^\n{]{0,40}?\b(?:first|opening)\sword\s(?:of|in)\s(?:the\s)?${nthName}(?<word>)`,
+].map((source) => new RegExp(source, 'iu'));
 
 function findNthParagraph(prompt: Prompt): Constraint[] {
-  const match = firstWordPattern.exec(prompt.text) ?? nthPattern.exec(prompt.text);
+  const match = nthPatterns.map((pattern) => pattern.exec(prompt.text)).find((found) => found !== null);
   if (
     !match?.groups ||
-    !/\b(?:start|begin|open|first word|beginn|anfang|empie|comien|inici|commenc|début)/iu.test(
+    !/\b(?:start|begin|open|first word|beginn|anfang|empie|comien|inici|commenc|début)|initial word|erstes? wort|primera palabra|premier mot/iu.test(
       match.input.slice(Math.max(0, match.index - 60), match.index + match[0].length),
     )
   )
     return [];
   const { ordinal, number, quote, word } = match.groups;
-  const total = countBlocks(prompt, paragraphs)?.min;
+  const total = countAnyBlocks(prompt);
   const nth = !number ? readOrdinal(ordinal ?? '', total) : quantityAt(prompt, number)?.min;
-  const firstWord = (word ?? quoteAt(prompt, quote)).toLowerCase().replace(/[.,!?]+$/, '');
+  const firstWord = (word || quoteAt(prompt, quote)).toLowerCase().replace(/[.,!?]+$/, '');
   if (nth === undefined || firstWord === '') return [];
   const kwargs = {
     first_word: firstWord,
@@ -301,6 +328,16 @@ function findNthParagraph(prompt: Prompt): Constraint[] {
     nth_paragraph: nth,
   };
   return [{ id: 'length_constraints:nth_paragraph_first_word', kwargs }];
+}
+
+/** How many paragraphs are named, however it is put: the sentence about one of them shows that all are meant. */
+function countAnyBlocks(prompt: Prompt): number | undefined {
+  const pattern = new RegExp(String.raw`\{n(\d+)\}[ -]${anyAdjectives}(?:${paragraphs})(?![\p{L}])`, 'giu');
+  for (const match of prompt.text.matchAll(pattern)) {
+    const quantity = quantityAt(prompt, match[1]);
+    if (quantity?.min !== undefined && quantity.kind !== 'about') return quantity.min;
+  }
+  return undefined;
 }
 
 function readOrdinal(word: string, total: number | undefined): number | undefined {

@@ -29,7 +29,12 @@ export function findRepeat(prompt: Prompt): Constraint[] {
   const match = command.exec(text);
   const sentence = match?.groups?.sentence;
   if (!match || !sentence || !mannerPattern.test(text.slice(match.index, match.index + 400))) return [];
-  if (/\b(?:do not|don't|never) repeat\b/i.test(sentence)) return [];
+  if (
+    /\b(?:do not|don't|never) repeat (?:the|my|this|your)\b(?! sentence)/i.test(
+      sentence.replace(/\([^)]*\)/g, ''),
+    )
+  )
+    return [];
   const start = match.index + match[0].length - sentence.length;
   const repeated = quotedObject(prompt.raw, sentence, start) ?? besideCommand(prompt.raw, start, sentence);
   return repeated === '' ? [] : [{ id: 'combination:repeat_prompt', kwargs: { prompt_to_repeat: repeated } }];

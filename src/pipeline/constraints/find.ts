@@ -1,11 +1,13 @@
 import type { Constraint } from './constraint.js';
 import { findChoices } from './find-choice.js';
+import { findCode } from './find-code.js';
 import { findEnds } from './find-ends.js';
 import { findFormat } from './find-format.js';
 import { findKeywords } from './find-keywords.js';
 import { findLength, findParagraphs } from './find-length.js';
 import { findRepeat } from './find-repeat.js';
 import { findStyle } from './find-style.js';
+import { findVoice } from './find-voice.js';
 import { type Prompt, readPrompt } from './prompt.js';
 
 const families: readonly ((prompt: Prompt) => Constraint[])[] = [
@@ -13,8 +15,10 @@ const families: readonly ((prompt: Prompt) => Constraint[])[] = [
   findParagraphs,
   findKeywords,
   findFormat,
+  findCode,
   findChoices,
   findStyle,
+  findVoice,
   findEnds,
   findRepeat,
 ];
@@ -26,6 +30,5 @@ export function findConstraints(message: string): Constraint[] {
 
 /** The same for a message that was read already. */
 export function constraintsOf(prompt: Prompt): Constraint[] {
-  if (prompt.text.trim() === '') return [];
   return families.flatMap((family) => family(prompt));
 }

@@ -11,6 +11,7 @@ const codeLine = new RegExp(
     String.raw`^\s*(?:class|interface|struct|enum)\s+\w+.*[:{]\s*$`,
     String.raw`^\s*(?:if|for|while|switch|elif|else|try|except|catch)\b.*[:{]\s*$`,
     String.raw`^\s*(?://|/\*|\*/|<!--|#!/)`,
+    String.raw`^\s*(?:CREATE|ALTER|DROP)\s+(?:TABLE|VIEW|INDEX|DATABASE)\b|^\s*(?:SELECT|INSERT INTO|DELETE FROM)\s.*(?:FROM|VALUES|WHERE)\b|^\s*--\s`,
     String.raw`[;{}]\s*$`,
     String.raw`^\s*</?\w+[^<>]*>`,
   ].join('|'),
@@ -73,9 +74,38 @@ const directive =
 const mentionsAnswer =
   /\b(?:your|the|this) (?:entire |whole |final )?(?:response|answer|reply|output)\b|\b(?:deine|ihre|die) (?:gesamte |ganze )?antwort\b|\b(?:tu|su|la) respuesta\b|\b(?:ta|votre|la) réponse\b/i;
 
+const mailHeader =
+  /^(?:from|to|cc|subject|date|sent|von|an|betreff|gesendet|de|para|asunto|fecha|objet|à)\s?: \S/i;
+const greeting =
+  /^(?:dear|hi|hello|hey|sehr geehrte|liebe|hallo|estimad|querid|hola|bonjour|ch(?:er|ère)s?|madame|monsieur)\S*(?:\s[^!?\n]{1,60})?,\s*$/i;
+const signOff =
+  /^(?:(?:best|kind|warm)(?: regards| wishes)?|regards|sincerely|yours|cheers|thanks|thank you|(?:mit )?(?:freundliche|viele|beste|liebe)\S* grüße\S*|gruß|vg|lg|mfg|saludos|atentamente|un saludo|cordialement|bien à vous|salutations)\b[^.!?\n]{0,40},?\s*$/i;
+
+/** Empties an e-mail that stands before the sender's own last paragraph: headers or greeting, text, name. */
+function blankMail(lines: string[]): string[] {
+  const headers = lines.filter((line, index) => index < 8 && mailHeader.test(line)).length;
+  const start =
+    headers >= 2
+      ? lines.findIndex((line) => mailHeader.test(line))
+      : lines.findIndex((line) => greeting.test(line));
+  if (start < 0) return lines;
+  const last = lines.findLastIndex((line) => line.trim() !== '');
+  const ownStart = lines.findLastIndex((line, index) => index < last && line.trim() === '') + 1;
+  const signed = lines.findIndex((line, index) => index > start && signOff.test(line));
+  const isBefore = ownStart > start + 1 && (headers >= 2 || (signed > start && signed < ownStart));
+  if (!isBefore) return lines;
+  const end = signed > start && signed < ownStart ? paragraphEnd(lines, signed) : ownStart;
+  return lines.map((line, index) => (index >= start && index < end ? '' : line));
+}
+
+function paragraphEnd(lines: string[], from: number): number {
+  const end = lines.findIndex((line, index) => index > from && line.trim() === '');
+  return end < 0 ? lines.length : end;
+}
+
 /** The message with everything pasted or quoted as a block replaced by empty lines. */
 export function blankMaterial(message: string): string {
-  const lines = blankDelimited(message.split('\n'));
+  const lines = blankMail(blankDelimited(message.split('\n')));
   return blankPasted(lines)
     .map((line) => (/^\s{0,3}>/.test(line) || logLine.test(line) || codeLine.test(line) ? '' : line))
     .join('\n');

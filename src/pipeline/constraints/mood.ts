@@ -23,17 +23,18 @@ const questionOpener = new RegExp(
 const bareQuestion =
   /^(?:how (?:to|do|does|did|can|would|could|should|many|much)|why (?:do|does|did|is|are|was|can)|what (?:is|are|does|do|was|were|happens)|wie (?:kann|macht|schreibt)|cómo (?:puedo|se)|comment (?:puis|faire|on))\b/i;
 
-const request = /\b(?:please|bitte|por favor|s['’]il (?:te|vous) plaît)\b/i;
+const request =
+  /\b(?:please|bitte|por favor|s['’]il (?:te|vous) plaît)(?![\p{L}])|^(?:can|could|may) (?:i|we) (?:have|get) (?:it|that|this|the (?:answer|text|result)|an? (?:answer|reply|response))\b/iu;
 
 const personal =
   /^(?:(?:and|but|so|because|then|yesterday|today|last \p{L}+|recently|currently|also)[,]?\s+)*(?:i|we|ich|wir|yo|nosotros|je|j['’]|nous)(?![\p{L}])/iu;
 
 /** Somebody else's wishes; "they should" may speak of parts of the answer. */
 const others =
-  /^(?:(?:and|but|so|because|then|yesterday|today|currently|also)[,]?\s+)*(?:he|she|they(?! should| must)|my|our|his|her|their|someone|somebody|people|everyone|in (?:my|our|their|his|her)|er|mein[e]?|unser[e]?|él|ella|mi|mis|il(?! doit)|elle(?! doit)|mon|ma|mes|ils|elles)\s/iu;
+  /^(?:(?:and|but|so|because|then|yesterday|today|currently|also)[,]?\s+)*(?:he|she|they(?! should| must)|my|our|his|her|their|someone|somebody|people|everyone|in (?:my|our|their|his|her)|er|mein[e]?|unser[e]?|él|ella|mi|mis|il(?! doit| faut| est| ne (?:doit|faut))|elle(?! doit)|mon|ma|mes|ils|elles)\s/iu;
 
 const desire =
-  /(?:\b(?:want|would like|i'd like|i’d like|we'd like|wish|prefer|expect|hope|hoping|looking for|asking|must have|need (?:you|it|the|this|your|a|an|exactly|at|only|help|some|\{)|require|would love|would appreciate)|möchte|will\b|wünsche|brauche|hätte gern|quiero|quisiera|necesito|me gustaría|veux|voudrais|souhaite|aimerais|besoin)/i;
+  /(?:\b(?:want|would like|i'd like|i’d like|we'd like|wish|prefer|expect|hope|hoping|looking for|asking|must have|need\b(?! (?:to|not)\b)|(?:have|got) (?:only |just )?(?:time|room|space) for|won['’]t read|can['’]t (?:use|read|take)|can only (?:use|read|take)|never want|['’]d love|love to see|require|would love|appreciate)|möchte|will\b|wünsche|brauche|hätte(?:\s\p{L}+){0,5}?\sgern|quiero|quisiera|necesito|me gustaría|veux|voudrais|souhaite|aimerais|besoin)/iu;
 
 const reported =
   /\b(?:said|says|told|asked|asks|complain\w*|warn\w*|thinks?|thought|suggest\w*|recommend\w*|insist\w*|keeps?|wrote|used|counted|submitted|sagte|sagt|verlangt|dijo|dice|pide|exige|a dit|dit que|demande)\b/i;
@@ -43,7 +44,7 @@ const systemSubject =
   /^(?!(?:your|deine?|ihre?|tu|su|ta|votre)\s)(?:(?:the|a|an|each|every|all|valid|their|its|this|that|these|those|our|my|der|die|das|el|la|los|las|le|les|un|une|una)\s+){0,3}(?:[\p{L}-]+\s){0,2}?(?:passwords?|usernames?|fields?|columns?|files?|variables?|functions?|methods?|scripts?|programs?|classes|queries|query|identifiers?|keys?|tokens?|values?|strings?|inputs?|parameters?|arguments?|csv|tables?|databases?|urls?|ids?|api|apis|regex|regular expressions?|parser|compiler|linter|server|app|application|users?|button|form|endpoint|passwort|passwörter|datei(?:en)?|funktion(?:en)?|contraseñas?|archivos?|función|mots? de passe|fichiers?|fonctions?)\s(?:[\p{L}-]+\s){0,3}?(?:must|should|shall|may|can|cannot|could|can't|mustn't|has|have|is|are|needs?|allows?|contains?|requires?|muss|müssen|darf|dürfen|soll|sollen|debe|deben|puede|doit|doivent|peut)(?![\p{L}])/iu;
 
 const codeNoun =
-  /\b(?:functions?|scripts?|regex(?:es)?|regular expressions?|quer(?:y|ies)|sql|algorithms?|(?:unit )?tests?(?=\s(?:that|which|to|for|checking))|unit tests?|validators?|parsers?|endpoints?|macros?|bots?|plugins?|decorators?|linters?|api|apps?|tokenizers?|(?:python|java|javascript|typescript|c\+\+|c#|go|rust|ruby|php|bash|computer) (?:program|code|class|method|snippet|app|tool)s?|funktion|skript|función|fonction|programm|programa|programme)\b/i;
+  /\b(?:(?:build|write|create|craft|design|make|draft) (?:me )?(?:an?|the) (?:\p{L}+ )?prompts?|functions?|scripts?|regex(?:es)?|regular expressions?|quer(?:y|ies)|sql|algorithms?|(?:unit )?tests?(?=\s(?:that|which|to|for|checking))|unit tests?|validators?|parsers?|endpoints?|macros?|bots?|plugins?|decorators?|linters?|api|apps?|tokenizers?|(?:python|java|javascript|typescript|c\+\+|c#|go|rust|ruby|php|bash|computer) (?:program|code|class|method|snippet|app|tool)s?|funktion|skript|función|fonction|programm|programa|programme)\b/iu;
 const codeBehaviour =
   /\s(?:that|which|to|for|where|whose|such that|so that|die|der|das|que|qui|pour|para|zum|um)\s|,?\s(?:it|they) (?:should|must)\s/i;
 
@@ -62,10 +63,21 @@ function keepDemand(sentence: string, isAboutCode: boolean): string {
   if (isQuestion(plain)) return questionTail(plain);
   if (isAboutCode && /^(?:it|they)\b/i.test(plain)) return '';
   if (/^there (?:is|are|was|were)\b/i.test(plain)) return '';
-  if (systemSubject.test(plain) || others.test(plain)) return '';
-  if (personal.test(plain) && (!desire.test(plain) || reported.test(plain))) return '';
+  if (systemSubject.test(plain)) return '';
+  if (others.test(plain)) return conclusion(plain);
+  if (personal.test(plain) && !request.test(plain) && (!desire.test(plain) || reported.test(plain)))
+    return conclusion(plain);
   if (/^(?:\p{L}+['’]?s? ){1,4}/u.test(plain) && isThirdPartyReport(plain)) return '';
   return cutCodeBehaviour(plain);
+}
+
+/** "My aunt only reads Greek, so write in Greek": what follows from a report may be a demand. */
+function conclusion(sentence: string): string {
+  return (
+    /[,;:–—-]\s(?:so|therefore|hence|thus|that['’]s why|and so|also|daher|deshalb|darum|así que|por eso|donc|alors|c['’]est pourquoi)[,]?\s((?:please\s|bitte\s)?(?!(?:i|we|he|she|they|it|there|that|my|our|the|ich|wir|er|sie|es|je|nous|il|elle|yo)(?![\p{L}])).*)$/iu.exec(
+      sentence,
+    )?.[1] ?? ''
+  );
 }
 
 /** A question that is not a request in disguise ("Can you write …?"). */
@@ -76,8 +88,15 @@ export function isQuestion(sentence: string): boolean {
 }
 
 function isThirdPartyReport(sentence: string): boolean {
-  return /^(?:the|an?|der|die|das|el|la|le)\s(?:[\p{L}-]+\s){1,3}(?:said|says|told|asked|asks|requires?|required|wants?|wanted|complains?|warns?|keeps|rejects?|sagt|verlangt|dice|exige|pide|dit|demande)\b/iu.test(
+  return /^(?:(?:in|on|at) (?:[\p{L}\d]+\s){1,6})?(?:the|an?|der|die|das|el|la|le)\s(?:[\p{L}-]+\s){1,3}(?:said|says|told|asked|asks|use|used|wrote|writes|requires?|required|wants?|wanted|complains?|warns?|keeps|rejects?|sagt|verlangt|dice|exige|pide|dit|demande)\b/iu.test(
     sentence,
+  );
+}
+
+/** "a girl who spoke only in capitals": what is said of somebody in a text is not said of the answer. */
+export function isInRelativeClause(before: string): boolean {
+  return /(?<![\p{L}])(?:who(?:se|m)?|quien(?:es)?|(?:about|über|sobre|sur)\s[^.;:]{1,60}\s(?:that|der|die|das|que|qui))(?:\s(?!should|must)[\p{L}'’]+){0,2}\s*$/iu.test(
+    before,
   );
 }
 
@@ -87,10 +106,12 @@ function questionTail(sentence: string): string {
     /[,;(–—-]\s?((?:and |but |please )?(?:in|within|using|without|with (?:at|no)|under|only|answer|explain|make|give|keep|max)\b[^,;]{0,200})\??$/iu.exec(
       sentence,
     )?.[1] ??
-    /\s((?:in|within|using|en|auf) (?:(?:at (?:least|most)|less than|fewer than|under|exactly|no more than|up to|only|just|one|two|three|máximo|menos de|moins de|höchstens|maximal|weniger als|\d)[\s\d]).{0,50})\?$/iu.exec(
+    /\s((?:in|within|using|en|auf|mit) (?:(?:at (?:least|most)|less than|fewer than|under|exactly|no more than|up to|only|just|one|two|three|máximo|menos de|moins de|höchstens|maximal|weniger als|\d)[\s\d])(?:(?!\b(?:and|or|who|that|if)\b).){0,50})\?$/iu.exec(
       sentence,
     )?.[1];
-  return tail ?? '';
+  if (tail === undefined) return '';
+  const before = sentence.slice(0, sentence.lastIndexOf(tail));
+  return /\b(?:answers|replies|responds|writes|talks|speaks|returns)\s*$/i.test(before) ? '' : tail;
 }
 
 function cutCodeBehaviour(sentence: string): string {

@@ -39,7 +39,9 @@ export function readPrompt(message: string): Prompt {
   const sentences = splitLines(text)
     .flatMap(splitSentences)
     .map((sentence) => sentence.slice(0, LONGEST_SENTENCE));
-  const lines = keepDemands(sentences).map((line) => takeQuantities(line, rules, quantities));
+  const lines = keepDemands(sentences).map((line) =>
+    takeQuantities(line.replace(doubleNegation, 'include'), rules, quantities),
+  );
   return { raw, language, rules, text: lines.join('\n'), sentences, quotes, quantities };
 }
 
@@ -72,8 +74,16 @@ function markDividers(text: string): string {
       ' {three} ',
     )
     .replace(/\bmarkdown divider\b(?!:? *\{)/gi, ' {three} ')
-    .replace(/\b(in|into) a single (?=sentence|paragraph|line|word)/gi, '$1 exactly 1 ');
+    .replace(
+      /(?<!not )(?<![\p{L}])(?:(?:just |only )?(?:a|one) single|une seule|una sola|einem einzigen|einen einzigen|einer einzigen) (?=sentence|paragraph|line|word|phrase|mot|frase|oraci|palabra|satz|wort|absatz|zeile)/giu,
+      'exactly 1 ',
+    )
+    .replace(/\b(?:an? )?(?:single|one)[- ]sentence (?=\p{L})/giu, 'in exactly 1 sentence ');
 }
+
+/** "Don't forget to use …" asks for it like "please use …". */
+const doubleNegation =
+  /(?<![\p{L}])(?:(?:please )?(?:(?:do not|don['’]t|never) (?:forget|fail|hesitate|neglect|omit|be afraid)|be sure not to (?:forget|omit)) (?:to|about|the)|vergiss (?:bitte )?nicht,?|vergessen sie nicht,?|no (?:te )?olvide[ns]?(?: de)?|n['’]oublie[sz]?(?: pas)?(?: de| d['’])?)(?![\p{L}])/giu;
 
 /** Lines, with those joined again that were only wrapped. */
 function splitLines(text: string): string[] {

@@ -50,14 +50,16 @@ export function blankQuotes(text: string): string {
 
 function findQuotes(text: string): Span[] {
   const spans: Span[] = [];
-  /** marks that nothing further on closes: looking again would make the search quadratic */
-  const missing = new Set<string>();
+  /** for each mark, how far on no closer is known to be: looking there again would make the search quadratic */
+  const searched = new Map<string, number>();
   let at = 0;
   for (const { 0: mark, index: open } of text.matchAll(/["“”„«‘’'`]/g)) {
-    if (open < at || missing.has(mark) || !canOpen(text, open)) continue;
-    const close = findCloser(text, open);
-    if (close === undefined) missing.add(mark);
-    if (!close) continue;
+    if (open < at || !canOpen(text, open)) continue;
+    const { close, end } = findCloser(text, open, Math.max(open + 2, searched.get(mark) ?? 0));
+    if (close === undefined) {
+      searched.set(mark, end);
+      continue;
+    }
     spans.push({ open, close });
     at = close + 1;
   }
@@ -70,16 +72,16 @@ function canOpen(text: string, at: number): boolean {
   return /[\s([:,;/=—–-]/.test(before) && (text[at] === '«' || !/\s/.test(after));
 }
 
-/** Where the quotation ends; 0 when not nearby, undefined when nowhere in the rest of the text. */
-function findCloser(text: string, open: number): number | undefined {
+/** Where the quotation ends, if it does so nearby, and where the search for that ended. */
+function findCloser(text: string, open: number, from: number): { close: number | undefined; end: number } {
   const mark = text[open] ?? '';
   const isSingle = mark === "'" || mark === '‘' || mark === '’' || mark === '`';
   const limit = Math.min(text.length, open + (isSingle ? LONGEST_SINGLE_QUOTE : LONGEST_QUOTE));
-  for (let at = open + 2; at < limit; at++) {
+  for (let at = from; at < limit; at++) {
     const character = text[at] ?? '';
-    if (isSingle && character === '\n') return 0;
+    if (isSingle && character === '\n') return { close: undefined, end: at };
     if (!closers[mark]?.includes(character)) continue;
-    if (!isSingle || !/[\p{L}\p{N}]/u.test(text[at + 1] ?? ' ')) return at;
+    if (!isSingle || !/[\p{L}\p{N}]/u.test(text[at + 1] ?? ' ')) return { close: at, end: at };
   }
-  return limit === text.length && !isSingle ? undefined : 0;
+  return { close: undefined, end: Math.max(from, limit) };
 }
