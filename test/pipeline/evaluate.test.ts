@@ -1,15 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { type EvaluationInput, evaluateAnswer, findOpenFence } from '../../src/pipeline/evaluate.js';
+import { findOpenFence } from '../../src/pipeline/checks/completeness.js';
+import type { EvaluationInput } from '../../src/pipeline/checks/finding.js';
+import { evaluateAnswer } from '../../src/pipeline/evaluate.js';
+import { evaluationInput } from '../helpers/evaluation.ts';
 
-function evaluate(input: Partial<EvaluationInput>) {
-  return evaluateAnswer({
-    answer: 'Fine.',
-    finishReason: 'stop',
-    constraints: [],
-    responseFormat: { type: 'text' },
-    ...input,
-  });
-}
+const evaluate = (input: Partial<EvaluationInput>) => evaluateAnswer(evaluationInput(input));
 
 const failed = (input: Partial<EvaluationInput>) =>
   evaluate(input)
@@ -28,12 +23,16 @@ test('a good answer passes everything', () => {
     'not_cut_off',
     'fence_closed',
     'constraint:punctuation:no_comma',
+    'no_repetition',
+    'no_refusal',
+    'no_boilerplate',
+    'no_prompt_leak',
   ]);
 });
 
 test('a failed constraint is revised, with feedback in words', () => {
   const { score, passed, repair } = evaluate({ answer: 'Yes, of course.', constraints: [noComma] });
-  expect({ score, passed }).toEqual({ score: 0.8, passed: false });
+  expect({ score, passed }).toEqual({ score: 0.89, passed: false });
   expect(repair).toEqual({
     kind: 'revise',
     reason: 'constraint:punctuation:no_comma',
@@ -118,8 +117,8 @@ describe('JSON', () => {
   ])('%s in a schema cannot stop the process, and leaves the check unsure', (_name, schema) => {
     const responseFormat = { type: 'json_schema' as const, schema };
     const started = performance.now();
-    const { passed } = evaluate({ answer: JSON.stringify(`${'a'.repeat(3000)}!`), responseFormat });
-    expect(passed).toBe(true);
+    const wrong = failed({ answer: JSON.stringify(`${'a'.repeat(1900)}!`), responseFormat });
+    expect(wrong).toEqual([]);
     expect(performance.now() - started).toBeLessThan(2000);
   });
 });
