@@ -1,21 +1,23 @@
 import { Fault } from '../core/errors.js';
 import type { Message, UserMessage } from '../core/message.js';
-import type { TextFile } from '../files/ingest.js';
+import { fitFile } from '../files/select.js';
+import type { TextFile } from '../files/text-file.js';
 import type { Model, ToolDefinition } from '../llm/provider.js';
-import { countFileTokens, countMessagesTokens, countTokens, tokensPerMessage } from '../llm/tokens.js';
+import { countMessagesTokens, countTokens } from '../llm/tokens.js';
 import type { ChatRequest } from './chat-request.js';
+import { type Compaction, isSummary } from './compaction.js';
+import { fitHistory, newestTurns, tokensOf, toTurns, withoutImages } from './history.js';
 
+/** What is sent to a model. */
 export type Context = {
   messages: Message[];
-  /** false: the tools had to be left out for the message to fit */
-  hasTools: boolean;
   /** tokens of all messages and tools */
   inputTokens: number;
   /** what did not fit, in words */
   leftOut: string[];
 };
 
-export type ContextInput = {
+type ContextInput = {
   request: ChatRequest;
   systemPrompt: string;
   tools: ToolDefinition[];
@@ -31,47 +33,111 @@ export function windowOf(model: Model, request: ChatRequest): number {
 
 /** Tokens of everything but the tools when nothing is cut; `textTokens` are those of message, history and files. */
 export function countWhole(request: ChatRequest, systemPrompt: string, textTokens: number): number {
-  const history = Math.min(request.history.length, request.memoryLimit);
   const frame: Message[] = [
     { role: 'system', content: systemPrompt },
     { role: 'user', content: request.images },
   ];
-  return (
-    countMessagesTokens(frame, []) + history * tokensPerMessage + countHeaders(request.files) + textTokens
-  );
+  return countMessagesTokens(frame, []) + countHeaders(request.files) + textTokens;
 }
 
-/**
- * Puts system prompt, history, files and message together so that they fit the model's window.
- * The message itself is never cut: when it does not fit, or the files not even by name, throws `invalid_request`.
- */
-export function buildContext(input: ContextInput): Context {
-  const { request } = input;
-  const system: Message = { role: 'system', content: input.systemPrompt };
-  const available = windowOf(input.model, request) - input.outputReserve;
-  const messageTokens = countMessagesTokens([system, userMessage(request, [])], []);
-  if (messageTokens > available) throw tooLarge('message', messageTokens, available, input);
-  const leastTokens = messageTokens + countHeaders(request.files);
-  if (leastTokens > available) throw tooLarge('files', leastTokens, available, input);
-  const toolTokens = countMessagesTokens([], input.tools);
-  const hasTools = leastTokens + toolTokens <= available;
+/** The window of one model, and what is sent to it in any case: system prompt, message, images, the names of the files. */
+export type Frame = ContextInput & {
+  system: Message;
+  /** the message without the files */
+  user: UserMessage;
+  /** tokens of the window that all messages and tools may take */
+  available: number;
+  tokens: { message: number; files: number; tools: number };
+};
 
-  const leftOut: string[] = [];
-  const fixedTokens = messageTokens + (hasTools ? toolTokens : 0);
-  const files = fitFiles(request.files, available - fixedTokens, leftOut);
-  const usedTokens = fixedTokens + files.tokens;
-  if (usedTokens > available) throw tooLarge('files', usedTokens, available, input);
-  const history = fitHistory(request, available - usedTokens, leftOut);
+export function frameOf(input: ContextInput): Frame {
+  const { request, model } = input;
+  const system: Message = { role: 'system', content: input.systemPrompt };
+  const user = userMessage(request, []);
   return {
-    messages: [system, ...history.messages, userMessage(request, files.kept)],
-    hasTools,
-    inputTokens: usedTokens + history.tokens,
-    leftOut,
+    ...input,
+    system,
+    user,
+    available: windowOf(model, request) - input.outputReserve,
+    tokens: {
+      message: countMessagesTokens([system, user], []),
+      files: countHeaders(request.files),
+      tools: countMessagesTokens([], input.tools),
+    },
   };
 }
 
-function tooLarge(what: 'message' | 'files', tokens: number, available: number, input: ContextInput): Fault {
-  const { model, request } = input;
+/** Tokens for files and history when everything may take so many; below zero when there is not even room for the frame. */
+export function roomIn({ tokens, available }: Frame, mostTokens = available): number {
+  return Math.min(mostTokens, available) - tokens.message - tokens.files - tokens.tools;
+}
+
+/** Tokens for the history: what the files leave of the room, and at least half of it. */
+export function roomForHistory({ request }: Frame, room: number): number {
+  const files = request.files.reduce((total, file) => total + file.tokens, 0);
+  return Math.max(room - files, Math.floor(room / 2));
+}
+
+/** Times that a context is put together again with less room, as joined texts may have other counts than their parts. */
+const maxTries = 4;
+
+/**
+ * Puts system prompt, history, files and message together so that they fit the model's window beside the reserve.
+ * The message itself is never cut: when it does not fit, or the files not even by name, throws `invalid_request`.
+ * A compaction's summary takes the place of the messages that it covers.
+ */
+export function buildContext(frame: Frame, compaction?: Compaction): Context {
+  const { available, tokens } = frame;
+  if (tokens.message > available) throw tooLarge('message', tokens.message, frame);
+  const leastTokens = tokens.message + tokens.files;
+  if (leastTokens > available) throw tooLarge('files', leastTokens, frame);
+  let room = available;
+  for (let tries = 1; ; tries += 1) {
+    const context = assemble(frame, room, compaction);
+    const excess = context.inputTokens - available;
+    if (excess <= 0) return context;
+    if (tries === maxTries) throw tooLarge('files', context.inputTokens, frame);
+    room -= excess + Math.ceil(available / 100);
+  }
+}
+
+function assemble(frame: Frame, mostTokens: number, compaction: Compaction | undefined): Context {
+  const { request, system, tools } = frame;
+  const room = roomIn(frame, mostTokens);
+  const earlier = frame.model.accepts.images ? request.history : withoutImages(request.history);
+  const older = earlier.slice(0, compaction?.covered ?? 0);
+  const covered = older.filter(({ role }) => role !== 'system');
+  const summary: Message[] = compaction ? [{ role: 'user', content: compaction.summary }] : [];
+  // an instruction counts word for word, whatever is summed up
+  const instructions = older.filter(({ role }) => role === 'system');
+  const history = [...summary, ...instructions, ...earlier.slice(older.length)];
+
+  const leftOut: string[] = [];
+  const share = Math.min(countMessagesTokens(history, []), roomForHistory(frame, room));
+  const claim = Math.max(newestTokens(history, room), share);
+  const files = fitFiles(request.files, room - claim, leftOut);
+  const fitted = fitHistory(history, room - files.tokens, request.message, covered);
+  const user = files.kept.length === 0 ? frame.user : userMessage(request, files.kept);
+  const messages = [system, ...fitted.messages, user];
+  return {
+    messages,
+    inputTokens: countMessagesTokens(messages, tools),
+    leftOut: [...leftOut, ...fitted.leftOut],
+  };
+}
+
+/** Tokens of the newest turns and a summary, which go before the files when they fit. */
+function newestTokens(history: readonly Message[], room: number): number {
+  const turns = toTurns(history);
+  const newest = turns.filter(
+    (turn, index) => isSummary(turn.messages[0]) || index >= turns.length - newestTurns,
+  );
+  const tokens = newest.reduce((total, turn) => total + tokensOf(turn), 0);
+  return tokens <= room ? tokens : 0;
+}
+
+function tooLarge(what: 'message' | 'files', tokens: number, frame: Frame): Fault {
+  const { model, request, available } = frame;
   const [subject, verb] = what === 'files' ? ['message with its files', 'do'] : ['message', 'does'];
   const problems: { path: string; message: string }[] = [
     { path: what, message: `${verb} not fit the context window of ${model.id}` },
@@ -86,70 +152,22 @@ function tooLarge(what: 'message' | 'files', tokens: number, available: number, 
   return new Fault('invalid_request', detail, { problems });
 }
 
+type KeptFile = { name: string; lineStart: number; lineEnd: number; text: string };
+
 /** Files keep their order; each may take an equal share of the room, and what one leaves goes to the next ones. */
 function fitFiles(files: TextFile[], room: number, leftOut: string[]) {
-  const headers = countHeaders(files);
-  let left = room - headers;
-  const kept = files.map((file, index) => {
+  let left = Math.max(0, room);
+  const kept = files.map((file, index): KeptFile => {
     const share = Math.floor(left / (files.length - index));
-    const fitted = countFileTokens(file) <= share ? file : cutFile(file, share, leftOut);
-    left -= countFileTokens(fitted);
-    return fitted;
+    const fitted = fitFile(file, share);
+    left -= fitted.tokens;
+    if (fitted.leftOut !== undefined) leftOut.push(`${file.name}: ${fitted.leftOut}`);
+    return { name: file.name, lineStart: file.lineStart, lineEnd: fitted.lineEnd, text: fitted.text };
   });
-  return { kept, tokens: room - left };
+  return { kept, tokens: Math.max(0, room) - left };
 }
 
-function cutFile(file: TextFile, share: number, leftOut: string[]): TextFile {
-  const note = `[… cut: the file goes on to line ${file.lineEnd} …]`;
-  const text = cutText(file, share - countTokens(`\n${note}`));
-  const lastLine = file.lineStart + text.split('\n').length - 1;
-  const isWholeLine = text !== '' && file.text[text.length] === '\n';
-  leftOut.push(`${file.name}: lines ${isWholeLine ? lastLine + 1 : lastLine}-${file.lineEnd}`);
-  return { ...file, text: text === '' ? note : `${text}\n${note}`, lineEnd: lastLine };
-}
-
-/** Times that a text is made shorter: its tokens are not spread evenly, so its length only says about how many it has. */
-const maxCuts = 8;
-
-/** The beginning of a text in at most so many tokens. */
-function cutText(file: TextFile, mostTokens: number): string {
-  let { text } = file;
-  let tokens = countFileTokens(file);
-  for (let cuts = 0; cuts < maxCuts && tokens > mostTokens; cuts += 1) {
-    text = wholeLines(text.slice(0, Math.max(0, Math.floor((text.length * mostTokens * 0.9) / tokens))));
-    tokens = countTokens(text);
-  }
-  return tokens > mostTokens ? '' : text;
-}
-
-/** Without the line at the end, unless it is the only one, and without half a character. */
-function wholeLines(text: string): string {
-  const end = text.lastIndexOf('\n');
-  return end > 0 ? text.slice(0, end) : text.replace(/[\ud800-\udbff]$/, '');
-}
-
-function fitHistory(request: ChatRequest, room: number, leftOut: string[]) {
-  const wanted = request.history.slice(-request.memoryLimit).map(toMessage);
-  const messages: Message[] = [];
-  let left = room;
-  for (const message of wanted.toReversed()) {
-    const tokens = countMessagesTokens([message], []);
-    if (tokens > left) break;
-    left -= tokens;
-    messages.unshift(message);
-  }
-  const dropped = wanted.length - messages.length;
-  if (dropped > 0) leftOut.push(`${dropped} older message${dropped === 1 ? '' : 's'} of the history`);
-  return { messages, tokens: room - left };
-}
-
-function toMessage(item: ChatRequest['history'][number]): Message {
-  if (item.role === 'assistant')
-    return { role: 'assistant', content: [{ type: 'text', text: item.content }] };
-  return { role: item.role, content: item.content };
-}
-
-function userMessage(request: ChatRequest, files: TextFile[]): UserMessage {
+function userMessage(request: ChatRequest, files: KeptFile[]): UserMessage {
   const blocks = files.map((file) => `${headerOf(file)}${file.text}${fileEnd}`);
   const text = [request.message, ...blocks].join('\n\n');
   if (request.images.length === 0) return { role: 'user', content: text };
@@ -158,11 +176,11 @@ function userMessage(request: ChatRequest, files: TextFile[]): UserMessage {
 
 const fileEnd = '\n</file>';
 
-function headerOf(file: TextFile): string {
+function headerOf(file: Pick<KeptFile, 'name' | 'lineStart' | 'lineEnd'>): string {
   return `<file name=${JSON.stringify(file.name)} lines="${file.lineStart}-${file.lineEnd}">\n`;
 }
 
 /** Tokens of what stands around the texts of the files. */
-function countHeaders(files: TextFile[]): number {
+function countHeaders(files: readonly TextFile[]): number {
   return files.reduce((total, file) => total + countTokens(`\n\n${headerOf(file)}${fileEnd}`), 0);
 }

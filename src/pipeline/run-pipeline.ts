@@ -1,29 +1,47 @@
-import { type AgentLimits, type AgentRequest, type AgentResult, runAgent } from '../agent/run-agent.js';
+import type { AgentRequest, AgentResult } from '../agent/run-agent.js';
 import { DeadlineReached } from '../core/abort.js';
+import type { Caller } from '../core/caller.js';
 import { Fault } from '../core/errors.js';
-import type { AgentEvent, AnswerSummary, Phase, PipelineEvent } from '../core/events.js';
-import type { Message } from '../core/message.js';
-import { type BudgetLimits, createBudget } from '../llm/budget.js';
+import type { AnswerSummary, PipelineEvent } from '../core/events.js';
+import type { ExitReason, Message } from '../core/message.js';
+import type { MessageQueue } from '../core/message-queue.js';
+import { type Budget, createBudget } from '../llm/budget.js';
 import { instructToContinue } from '../llm/continuation.js';
-import type { Router } from '../llm/router.js';
+import { countMessagesTokens } from '../llm/tokens.js';
+import { toToolDefinition } from '../tools/registry.js';
 import type { ChatRequest } from './chat-request.js';
-import { type Evaluation, evaluateAnswer } from './evaluate.js';
-import { makePlan, type Plan, type PlanDeps } from './plan.js';
+import { isRepetitionAsked } from './checks/repetition.js';
+import type { Compaction } from './compaction.js';
+import { windowOf } from './context.js';
+import { describeEvaluation, describeUnderstanding } from './describe.js';
+import type { Evaluation } from './evaluate.js';
+import { evaluateDraft } from './evaluate-draft.js';
+import { type Execution, execute, phaseEnd, withoutText } from './execute.js';
+import { fitResults } from './fit-results.js';
+import type { Judge } from './judge.js';
+import { type Plan, spendingLimits } from './plan.js';
+import { type PlanRunDeps, planRun, writePlannedSteps } from './plan-run.js';
+import { runSteps } from './run-steps.js';
 import { joinSeam, type Shown } from './seam.js';
 import { type Understanding, understandRequest } from './understanding.js';
 
-export type PipelineDeps = PlanDeps & {
-  router: Router;
-  limits: AgentLimits;
+export type PipelineDeps = PlanRunDeps & {
+  judge: Judge;
   /** times that an answer may be replaced */
   maxRevisions: number;
-  /** the operator's caps on what one run may spend; the caller's own may be lower */
-  runLimits: BudgetLimits;
 };
 
-export type PipelineRun = { id: string /** epoch milliseconds */; deadlineAt: number };
+export type PipelineRun = {
+  id: string;
+  requestId?: string;
+  /** epoch milliseconds */
+  deadlineAt: number;
+  caller: Caller;
+  /** what the caller says while the run is under way */
+  steering?: MessageQueue;
+};
 
-export type PipelineResult = { answer: string; summary: AnswerSummary };
+export type PipelineResult = { answer: string; summary: AnswerSummary; compaction?: Compaction };
 
 /** Times that a cut-off answer is continued. */
 const maxContinuations = 3;
@@ -31,7 +49,13 @@ const maxContinuations = 3;
 const maxContinuedChars = 2 * 1024 * 1024;
 
 /** An answer with how it ended and what the checks say of it. */
-type Draft = { answer: string; result: AgentResult; evaluation: Evaluation };
+type Draft = {
+  answer: string;
+  result: AgentResult;
+  /** what led to it: what tools were asked and said, and what the caller said meanwhile */
+  turns: Message[];
+  evaluation: Evaluation;
+};
 
 /**
  * Understand → plan → execute ⇄ evaluate for one request. Yields what happens and returns the answer.
@@ -43,13 +67,21 @@ export async function* runPipeline(
   run: PipelineRun,
   signal: AbortSignal,
 ): AsyncGenerator<PipelineEvent, PipelineResult, undefined> {
-  const understanding = yield* timed('understand', describeUnderstanding, () => understandRequest(request));
-  const plan = yield* timed('plan', describePlan, () => makePlan(deps, request, understanding));
-  const agentRequest = toAgentRequest(deps, plan, request, run);
+  const startedMs = performance.now();
+  const understanding = understandRequest(request);
+  yield phaseEnd('understand', describeUnderstanding(understanding), startedMs);
+  const budget = createBudget(spendingLimits(deps, request));
+  const means = { budget, deadlineAt: run.deadlineAt };
+  const plan = yield* planRun(deps, request, understanding, means, signal);
+  const steps = yield* writePlannedSteps(deps, plan, request, means, signal);
+  const planned = toAgentRequest(plan, request, run, budget);
+  const { result, request: agentRequest } =
+    steps.length > 0
+      ? yield* runSteps(deps, planned, steps, plan.notesRoom, signal)
+      : { result: yield* execute(deps, planned, { isAnswer: true }, signal), request: planned };
   const pipeline = { deps, request, understanding, agentRequest, signal };
 
-  const result = yield* execute(pipeline, agentRequest.messages);
-  let draft = yield* judge(pipeline, result.text, result);
+  let draft = yield* judge(pipeline, result.text, result, []);
   draft = yield* continueDraft(pipeline, draft);
   let revisions = 0;
   if (request.mayRevise) ({ draft, revisions } = yield* reviseDraft(pipeline, draft));
@@ -64,6 +96,9 @@ export async function* runPipeline(
       exitReason: draft.result.exitReason,
       evaluation: { score, passed, checks, revisions },
     },
+    ...(plan.compaction && {
+      compaction: { summary: plan.compaction.summary, covered: plan.compaction.covered },
+    }),
   };
 }
 
@@ -75,61 +110,29 @@ type Pipeline = {
   signal: AbortSignal;
 };
 
-async function* timed<T extends object>(
-  phase: Phase,
-  describe: (result: T) => { content: string; metadata: Record<string, unknown> },
-  work: () => T,
-): AsyncGenerator<PipelineEvent, T> {
-  const startedMs = performance.now();
-  const result = work();
-  const { content, metadata } = describe(result);
-  yield { type: 'phase-end', phase, content, result: metadata, durationMs: performance.now() - startedMs };
-  return result;
-}
-
-async function* execute(
-  pipeline: Pipeline,
-  messages: Message[],
-  show: (stream: Execution) => Execution = (stream) => stream,
-): AsyncGenerator<PipelineEvent, AgentResult> {
-  const startedMs = performance.now();
-  const { deps, agentRequest, signal } = pipeline;
-  const result = yield* show(runAgent(deps.router, deps.limits, { ...agentRequest, messages }, signal));
-  yield {
-    type: 'phase-end',
-    phase: 'execute',
-    ...describeExecution(result),
-    durationMs: performance.now() - startedMs,
-  };
-  return result;
-}
-
-type Execution = AsyncGenerator<AgentEvent, AgentResult>;
-
-async function* withoutText(stream: Execution): Execution {
-  let step = await stream.next();
-  while (!step.done) {
-    if (step.value.type !== 'text-delta' && step.value.type !== 'reasoning-delta') yield step.value;
-    step = await stream.next();
-  }
-  return step.value;
-}
-
 async function* judge(
   pipeline: Pipeline,
   answer: string,
   result: AgentResult,
+  earlier: readonly Message[],
 ): AsyncGenerator<PipelineEvent, Draft> {
-  const { request, understanding } = pipeline;
-  const evaluation = yield* timed('evaluate', describeEvaluation, () =>
-    evaluateAnswer({
-      answer,
-      finishReason: result.finishReason,
-      constraints: understanding.constraints,
-      responseFormat: request.responseFormat,
-    }),
-  );
-  return { answer, result, evaluation };
+  const startedMs = performance.now();
+  const { deps, request, understanding, agentRequest, signal } = pipeline;
+  const { runId: id, messages, budget, deadlineAt } = agentRequest;
+  const run = { id, request, understanding, messages, budget, deadlineAt };
+  const turns = [...earlier, ...withoutAnswer(result.messages)];
+  const evaluation = yield* evaluateDraft(deps.judge, run, { answer, result, turns }, signal);
+  yield phaseEnd('evaluate', describeEvaluation(evaluation), startedMs);
+  return { answer, result, turns, evaluation };
+}
+
+/** What a loop added to the conversation but its texts, which the answer consists of. */
+function withoutAnswer(messages: readonly Message[]): Message[] {
+  return messages.flatMap((message): Message[] => {
+    if (message.role !== 'assistant') return [message];
+    if (!message.content.some(({ type }) => type === 'toolCall')) return [];
+    return [{ ...message, content: message.content.filter(({ type }) => type !== 'text') }];
+  });
 }
 
 /** Goes on with an answer that was cut off, as more content of the same answer. */
@@ -148,17 +151,34 @@ async function* tryContinuation(
   pipeline: Pipeline,
   draft: Draft,
 ): AsyncGenerator<PipelineEvent, Draft | undefined> {
-  const { messages, seam } = instructToContinue(pipeline.agentRequest.messages, draft.answer);
+  const before = [...pipeline.agentRequest.messages, ...draft.turns];
+  const { messages, seam } = instructToContinue(before, draft.answer);
   const shown: Shown = { text: '' };
   try {
-    const result = yield* execute(pipeline, messages, (stream) => joinSeam(stream, seam, shown));
+    const show = (stream: Execution) => joinSeam(stream, seam, shown);
+    const result = yield* executeAgain(pipeline, draft, messages, show);
     if (shown.text === '') return undefined;
-    return yield* judge(pipeline, draft.answer + shown.text, result);
+    return yield* judge(pipeline, draft.answer + shown.text, result, draft.turns);
   } catch (error) {
     if (shown.text !== '' || isCancelled(pipeline, error)) throw error;
     if (!pipeline.signal.aborted) return undefined;
     return { ...draft, result: { ...draft.result, finishReason: 'length', exitReason: 'deadline' } };
   }
+}
+
+/** Goes on with what the draft left of the turns and the tool calls. */
+function executeAgain(
+  { deps, agentRequest, signal }: Pipeline,
+  { turns }: Draft,
+  messages: Message[],
+  show: (stream: Execution) => Execution,
+) {
+  const { router, limits } = deps;
+  const count = (wanted: Message['role']) => turns.filter(({ role }) => role === wanted).length;
+  const maxTurns = Math.max(1, limits.maxTurns - count('assistant') - 1);
+  const maxToolCalls = limits.maxToolCalls - count('toolResult');
+  const left = { router, limits: { ...limits, maxTurns, maxToolCalls } };
+  return execute(left, { ...agentRequest, messages }, { show }, signal);
 }
 
 /** Whether the run must end with this error: it was cancelled, or the fault is our own. */
@@ -177,6 +197,9 @@ function mayContinue(pipeline: Pipeline, draft: Draft): boolean {
   return !isCallersLimit;
 }
 
+/** Ends of an answer after which another one may be better. */
+const revisable: ReadonlySet<ExitReason> = new Set(['completed', 'repetition']);
+
 /** Replaces an answer that fails its checks by a better one. A candidate is judged before it is shown. */
 async function* reviseDraft(
   pipeline: Pipeline,
@@ -186,10 +209,10 @@ async function* reviseDraft(
   let revisions = 0;
   for (let count = 0; count < pipeline.deps.maxRevisions; count += 1) {
     const { repair } = draft.evaluation;
-    if (repair?.kind !== 'revise' || draft.result.exitReason !== 'completed') break;
+    if (repair?.kind !== 'revise' || !revisable.has(draft.result.exitReason)) break;
     const candidate = yield* tryRevision(pipeline, draft, repair.feedback);
     if (!candidate) break;
-    if (candidate.evaluation.score > draft.evaluation.score) {
+    if (isBetter(candidate, draft)) {
       revisions += 1;
       yield { type: 'revision-start', revision: revisions, reason: repair.reason };
       yield { type: 'text-delta', text: candidate.answer };
@@ -199,98 +222,53 @@ async function* reviseDraft(
   return { draft, revisions };
 }
 
+/** An answer that was stopped halfway takes the place of none but an empty one. */
+function isBetter(candidate: Draft, draft: Draft): boolean {
+  const isWhole = candidate.result.exitReason === 'completed' || draft.answer === '';
+  return isWhole && candidate.evaluation.score > draft.evaluation.score;
+}
+
 /** A revision that fails costs nothing but itself: the answer that is there stays. */
 async function* tryRevision(
   pipeline: Pipeline,
   draft: Draft,
   feedback: string,
 ): AsyncGenerator<PipelineEvent, Draft | undefined> {
-  const messages: Message[] = [...pipeline.agentRequest.messages];
+  const messages: Message[] = [...pipeline.agentRequest.messages, ...draft.turns];
   if (draft.answer !== '')
     messages.push({ role: 'assistant', content: [{ type: 'text', text: draft.answer }] });
   messages.push({ role: 'user', content: feedback });
   try {
-    const result = yield* execute(pipeline, messages, withoutText);
-    return yield* judge(pipeline, result.text, result);
+    const result = yield* executeAgain(pipeline, draft, messages, withoutText);
+    return yield* judge(pipeline, result.text, result, draft.turns);
   } catch (error) {
     if (draft.answer === '' || isCancelled(pipeline, error)) throw error;
     return undefined;
   }
 }
 
-function toAgentRequest(
-  { runLimits }: PipelineDeps,
-  plan: Plan,
-  request: ChatRequest,
-  run: PipelineRun,
-): AgentRequest {
+function toAgentRequest(plan: Plan, request: ChatRequest, run: PipelineRun, budget: Budget): AgentRequest {
+  const { window, outputReserve } = plan.budgets;
+  const tools = plan.tools.map(toToolDefinition);
+  // what was given may fill all but the reserve, so results take their room from that
+  const room = window - Math.ceil(outputReserve / 2);
   return {
     runId: run.id,
-    candidates: plan.candidates,
+    ...(run.requestId === undefined ? {} : { requestId: run.requestId }),
+    caller: run.caller,
+    ...(run.steering === undefined ? {} : { steering: run.steering }),
+    // so that no later call goes beyond the caller's window either
+    candidates: plan.candidates.map((model) => ({ ...model, contextWindow: windowOf(model, request) })),
     messages: plan.messages,
     tools: plan.tools,
-    maxTokens: plan.maxTokens,
+    maxTokens: plan.budgets.maxTokens,
     temperature: plan.temperature,
     responseFormat: request.responseFormat,
     effort: request.effort,
-    budget: createBudget({
-      maxCostUsd: lowest(runLimits.maxCostUsd, request.maxCostUsd),
-      maxTokens: runLimits.maxTokens,
-    }),
+    isRepetitionAsked: isRepetitionAsked(request.message),
+    budget,
+    countTokens: countMessagesTokens,
+    hooks: { transformContext: async (messages) => fitResults(messages, tools, room) },
     deadlineAt: run.deadlineAt,
   };
-}
-
-function lowest(left: number | undefined, right: number | undefined): number | undefined {
-  return left === undefined || right === undefined ? (left ?? right) : Math.min(left, right);
-}
-
-function describeUnderstanding(understanding: Understanding) {
-  const { intent, complexity, language, questions, constraints, tokens } = understanding;
-  const parts = [
-    `A ${complexity} request (${intent}) in ${language}, ${tokens.total} tokens with its context`,
-  ];
-  if (questions.length > 0) parts.push(`${questions.length} question(s)`);
-  if (constraints.length > 0) parts.push(`${constraints.length} constraint(s)`);
-  return { content: `${parts.join(', ')}.`, metadata: { ...understanding } };
-}
-
-function describePlan(plan: Plan) {
-  const [model, ...fallbacks] = plan.candidates.map((candidate) => candidate.id);
-  return {
-    content: `Strategy ${plan.strategy} with ${model}: ${plan.reasons.join('; ')}.`,
-    metadata: {
-      strategy: plan.strategy,
-      reasons: plan.reasons,
-      model,
-      fallbacks,
-      max_tokens: plan.maxTokens,
-      input_tokens: plan.inputTokens,
-      tools: plan.tools.map((tool) => tool.name),
-      left_out: plan.leftOut,
-    },
-  };
-}
-
-function describeExecution(result: AgentResult) {
-  const turns = result.messages.filter((message) => message.role === 'assistant').length;
-  const toolCalls = result.messages.filter((message) => message.role === 'toolResult').length;
-  const metadata = {
-    model: result.model.id,
-    turns,
-    tool_calls: toolCalls,
-    finish_reason: result.finishReason,
-    exit_reason: result.exitReason,
-  };
-  const content = `${result.model.id} answered in ${turns} turn(s) with ${toolCalls} tool call(s).`;
-  return { content, result: metadata };
-}
-
-function describeEvaluation(evaluation: Evaluation) {
-  const { score, passed, checks } = evaluation;
-  const failed = checks.filter((check) => !check.passed).map((check) => check.name);
-  const content = passed
-    ? `All ${checks.length} checks passed.`
-    : `${failed.length} of ${checks.length} checks failed: ${failed.join(', ')}.`;
-  return { content, metadata: { score, passed, checks } };
 }

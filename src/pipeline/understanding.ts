@@ -1,4 +1,4 @@
-import { countFileTokens, countTokens } from '../llm/tokens.js';
+import { countMessagesTokens, countTokens } from '../llm/tokens.js';
 import type { ChatRequest } from './chat-request.js';
 import { type Reading, readMessage } from './understand.js';
 
@@ -10,9 +10,7 @@ export type Understanding = Reading & {
 export function understandRequest(request: ChatRequest): Understanding {
   const reading = readMessage(request.message);
   const message = countTokens(request.message);
-  const history = sum(request.history.slice(-request.memoryLimit).map((item) => countTokens(item.content)));
-  const files = sum(request.files.map(countFileTokens));
+  const history = countMessagesTokens(request.history, []);
+  const files = request.files.reduce((total, file) => total + file.tokens, 0);
   return { ...reading, tokens: { message, history, files, total: message + history + files } };
 }
-
-const sum = (numbers: number[]) => numbers.reduce((total, number) => total + number, 0);
