@@ -31,7 +31,7 @@ export async function startService(
     isClosed = true;
     app.server.closeAllConnections();
     await app.close();
-    services.close();
+    await services.close();
   };
   onTestFinished(close);
   const { port } = app.server.address() as AddressInfo;

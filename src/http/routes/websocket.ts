@@ -1,0 +1,166 @@
+import type { IncomingMessage } from 'node:http';
+import websocket from '@fastify/websocket';
+import type { FastifyRequest } from 'fastify';
+import type { WebSocket } from 'ws';
+import type { App } from '../../app.js';
+import { Fault, toFault } from '../../core/errors.js';
+import { describeError } from '../../observability/logger.js';
+import type { Services } from '../../services.js';
+import { checkHandshake, checkOrigin } from '../plugins/upgrades.js';
+import { carryOut } from '../protocols/websocket-actions.js';
+import { type Connection, createConnection } from '../protocols/websocket-connection.js';
+import { type Named, toErrorFrame } from '../protocols/websocket-frames.js';
+import { createRequestReader, namesIn, parseMessage } from '../protocols/websocket-requests.js';
+import { jsonResponse, problemResponses } from '../schemas/common.js';
+import { socketMessages } from '../schemas/websocket.js';
+import { anonymous } from '../start-run.js';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    takesWebSockets?: boolean;
+  }
+}
+
+export const webSocketPath = '/api/ws';
+
+/** Time in which a peer answers that it closes too. */
+const closeTimeoutMs = 2_000;
+/** Time that peers get for the last bytes of their runs when the app closes. */
+const finishTimeoutMs = 5_000;
+
+const description =
+  'Messages are JSON as text: requests by `WebSocketRequest`, answers by `WebSocketFrame`, both shown as the body of 101. ' +
+  'Every frame of a run has its `runId` and `seq`, which counts from 1 without gaps: the number that `resume` takes as ' +
+  '`after`. A request that is refused gets an `error` without `seq`, and the socket stays open. A run whose last socket ' +
+  'or stream closes is cancelled, unless it was asked for with `on_disconnect: continue`. The socket is closed with 1001 ' +
+  'when the service stops, 1009 for a message above MAX_BODY_BYTES and 1013 when its peer reads too slowly.';
+
+/** Takes WebSockets at `path`, which may be called for several paths of one app. Must come before their first request. */
+export async function registerWebSocket(app: App, services: Services, path: string): Promise<void> {
+  if (!app.hasDecorator('websocketServer')) await registerServer(app, services);
+  const { config, metrics, logger } = services;
+  const requests = createRequestReader(app, path);
+  const connections = new Set<Connection>();
+  let isClosing = false;
+
+  function check(request: FastifyRequest): void {
+    checkHandshake(request);
+    checkOrigin(request, config.corsOrigins);
+    if (isClosing) throw new Fault('shutting_down', 'The service is shutting down.');
+    if (app.websocketServer.clients.size >= config.maxWebSockets) {
+      throw new Fault('overloaded', `All ${config.maxWebSockets} sockets are taken; try again shortly.`);
+    }
+  }
+
+  function open(socket: WebSocket, request: FastifyRequest): void {
+    const openedMs = performance.now();
+    const requestId = String(request.id);
+    // whose runs and sessions these are is settled by the handshake
+    const owner = anonymous;
+    metrics.webSockets.inc();
+    const connection = createConnection({
+      socket,
+      wire: request.raw.socket,
+      requestId,
+      heartbeatMs: config.heartbeatMs,
+      onMessage: answer,
+      onStalled: (runId) => logger.warn({ run_id: runId }, 'a reader stalled and was dropped'),
+    });
+    connections.add(connection);
+    socket.on('close', (code) => {
+      connections.delete(connection);
+      metrics.webSockets.dec();
+      const seconds = (performance.now() - openedMs) / 1000;
+      metrics.httpDuration.observe({ method: 'GET', route: path, status_code: '101' }, seconds);
+      request.log.info(
+        { route: path, close_code: code, duration_ms: Math.round(seconds * 1000) },
+        'websocket',
+      );
+    });
+
+    async function answer(bytes: Buffer, isBinary: boolean): Promise<void> {
+      let named: Named = {};
+      try {
+        const value = parseMessage(bytes, isBinary);
+        named = namesIn(value);
+        await carryOut(services, { owner, requestId, connection }, requests.read(value));
+      } catch (error) {
+        if (!connection.signal.aborted) refuse(toFault(error), named);
+      }
+    }
+
+    function refuse(fault: Fault, named: Named): void {
+      metrics.errors.inc({ type: fault.type });
+      if (fault.type === 'internal_error') {
+        request.log.error({ error: describeError(fault.cause) }, 'request failed');
+      }
+      connection.send(toErrorFrame(fault, requestId, named));
+    }
+  }
+
+  app.addHook('preClose', async () => {
+    isClosing = true;
+    const patience = AbortSignal.timeout(finishTimeoutMs);
+    await Promise.all([...connections].map((connection) => connection.finish(patience)));
+  });
+
+  app.route({
+    method: 'GET',
+    url: path,
+    schema: {
+      operationId: 'openWebSocket',
+      summary: 'Ask, follow, steer and cancel runs over a WebSocket',
+      description,
+      tags: ['chat'],
+      security: [],
+      hide: path !== webSocketPath,
+      response: {
+        101: jsonResponse('The messages of the socket', socketMessages),
+        ...problemResponses(
+          'invalid_request',
+          'forbidden',
+          'upgrade_required',
+          'overloaded',
+          'shutting_down',
+        ),
+      },
+    },
+    config: { takesWebSockets: true },
+    onRequest: async (request) => {
+      if (request.ws) check(request);
+    },
+    handler: async (_request, reply) => {
+      reply.headers({ upgrade: 'websocket', connection: 'Upgrade' });
+      throw new Fault('upgrade_required', 'This address takes WebSockets only: send Upgrade: websocket.');
+    },
+    wsHandler: open,
+  });
+}
+
+async function registerServer(app: App, { config }: Services): Promise<void> {
+  const requestIds = new WeakMap<IncomingMessage, string>();
+  const options = {
+    maxPayload: config.maxBodyBytes,
+    // tokens are short, so compressing each costs more memory and time than it saves bytes
+    perMessageDeflate: false,
+    closeTimeout: closeTimeoutMs,
+  };
+  await app.register(websocket, {
+    options,
+    // each path closes its own sockets
+    preClose: (done) => done(),
+    // ws closes what breaks the protocol with the right code
+    errorHandler: (error, _socket, request) => request.log.debug({ error: error.message }, 'websocket error'),
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    if (!request.ws) return;
+    // the plugin ends the connection of a handshake that is refused
+    reply.header('connection', 'close');
+    requestIds.set(request.raw, String(request.id));
+    if (!request.routeOptions.config.takesWebSockets)
+      throw new Fault('not_found', 'Nothing here takes WebSockets.');
+  });
+  app.websocketServer.on('headers', (lines, request) => {
+    lines.push(`X-Request-Id: ${requestIds.get(request)}`);
+  });
+}
