@@ -46,6 +46,32 @@ export function createMetrics() {
       buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, ...runBuckets],
       registers,
     }),
+    ...llmMetrics(registers, runBuckets),
+    ...workerMetrics(registers, runBuckets),
+    errors: new Counter({
+      name: 'paf_errors_total',
+      help: 'Errors sent to clients, in streams and as responses',
+      labelNames: ['type'] as const,
+      registers,
+    }),
+    rejected: new Counter({
+      name: 'paf_rejected_requests_total',
+      help: 'Requests that were not admitted',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    eventLogDropped: new Counter({
+      name: 'paf_event_log_dropped_total',
+      help: 'Events that EVENT_LOG had no room for',
+      registers,
+    }),
+    webSockets: new Gauge({ name: 'paf_websocket_connections', help: 'Open WebSockets', registers }),
+    streamReaders: new Gauge({ name: 'paf_stream_readers', help: 'Open event streams', registers }),
+  };
+}
+
+function llmMetrics(registers: Registry[], runBuckets: number[]) {
+  return {
     llmRequests: new Counter({
       name: 'paf_llm_requests_total',
       help: 'Calls to models, by outcome',
@@ -71,19 +97,24 @@ export function createMetrics() {
       labelNames: ['provider', 'model'] as const,
       registers,
     }),
-    errors: new Counter({
-      name: 'paf_errors_total',
-      help: 'Errors sent to clients, in streams and as responses',
-      labelNames: ['type'] as const,
+  };
+}
+
+function workerMetrics(registers: Registry[], runBuckets: number[]) {
+  return {
+    workerTasks: new Counter({
+      name: 'paf_worker_tasks_total',
+      help: 'Tasks that were delegated to workers, by outcome',
+      labelNames: ['task_type', 'outcome'] as const,
       registers,
     }),
-    rejected: new Counter({
-      name: 'paf_rejected_requests_total',
-      help: 'Requests that were not admitted',
-      labelNames: ['reason'] as const,
+    workerTaskDuration: new Histogram({
+      name: 'paf_worker_task_duration_seconds',
+      help: 'Time from delegating a task to its end, a second worker included',
+      labelNames: ['task_type'] as const,
+      buckets: runBuckets,
       registers,
     }),
-    streamReaders: new Gauge({ name: 'paf_stream_readers', help: 'Open event streams', registers }),
   };
 }
 
@@ -102,6 +133,49 @@ export function watchBreakers(
     registers: [registry],
     collect() {
       for (const provider of providers) this.set({ provider }, breakerValues[stateOf(provider)]);
+    },
+  });
+}
+
+/** Reports how many sessions are being written to, whenever the metrics are read. */
+export function watchSessions({ registry }: Metrics, busyCount: () => number): void {
+  new Gauge({
+    name: 'paf_busy_sessions',
+    help: 'Sessions in which a run is under way or waits',
+    registers: [registry],
+    collect() {
+      this.set(busyCount());
+    },
+  });
+}
+
+/** Reports whether each MCP server is connected, whenever the metrics are read. The operator chose their names. */
+export function watchMcpServers(
+  { registry }: Metrics,
+  statuses: () => { name: string; status: string }[],
+): void {
+  new Gauge({
+    name: 'paf_mcp_servers',
+    help: 'MCP servers by what they are now',
+    labelNames: ['server', 'status'] as const,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { name, status } of statuses()) this.set({ server: name, status }, 1);
+    },
+  });
+}
+
+/** Reports how many workers are in each state, whenever the metrics are read. Addresses come and go: they are no label. */
+export function watchWorkers({ registry }: Metrics, statuses: () => { status: string }[]): void {
+  new Gauge({
+    name: 'paf_workers',
+    help: 'Workers by what they are now',
+    labelNames: ['status'] as const,
+    registers: [registry],
+    collect() {
+      this.reset();
+      for (const { status } of statuses()) this.inc({ status });
     },
   });
 }
