@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import { readMcpServer, readMcpServers } from './config/mcp-servers.js';
 import { readModelsFile } from './config/models-file.js';
 import { nearMisses } from './config/near-misses.js';
 import {
@@ -11,15 +12,23 @@ import {
 } from './config/providers.js';
 import { readSettings, type Source, textOfVariable } from './config/read-settings.js';
 import type { SettingValues } from './config/settings.js';
+import { readWorkerConfig, type WorkerConfig } from './config/worker-process.js';
+import { readWorkerSecurity } from './config/worker-security.js';
 import type { CatalogData } from './llm/catalog-schema.js';
+import type { McpServerConfig } from './tools/mcp/mcp-server.js';
+import type { WorkerSecurity } from './workers/worker.js';
 
 /** Not settings: fixed limits that tests override. */
 const fixedLimits = {
   heartbeatMs: 15_000,
   /** between looks at which provider needs a probe */
   probeIntervalMs: 5_000,
+  /** the longest wait for a model that only helps with an answer: one that plans or summarises */
+  sideCallTimeoutMs: 20_000,
   /** how far a reader may lag behind */
   readerLagBytes: 1024 * 1024,
+  /** open at once */
+  maxWebSockets: 1000,
   /** the log of one run */
   runLogBytes: 8 * 1024 * 1024,
   runLogEvents: 65_536,
@@ -37,7 +46,15 @@ type ProviderSetting =
   | 'vllmBaseUrl'
   | 'ollamaBaseUrl'
   | 'isOllamaUsed'
-  | 'modelsFile';
+  | 'modelsFile'
+  | 'mcpServers'
+  | 'mcpTransport'
+  | 'mcpServerUrl'
+  | 'workerCaFile'
+  | 'workerCertFile'
+  | 'workerKeyFile'
+  | 'workerServerName'
+  | 'isWorkerPlaintext';
 
 /** Everything that can be set about the service, as values. */
 export type Config = Omit<SettingValues, ProviderSetting | 'hasDemoModel'> &
@@ -49,6 +66,9 @@ export type Config = Omit<SettingValues, ProviderSetting | 'hasDemoModel'> &
     /** with what MODELS_FILE says; undefined: the packaged catalogue */
     models: CatalogData | undefined;
     hasDemoModel: boolean;
+    /** with secrets in it */
+    mcpServers: McpServerConfig[];
+    workerSecurity: WorkerSecurity;
   };
 
 export type LoadedConfig = { config: Config; warnings: string[] };
@@ -64,14 +84,36 @@ export class ConfigError extends Error {
   }
 }
 
-/** The config of this process: its environment over the `.env` file of its working directory. */
-export function loadConfigFromProcess(): LoadedConfig {
+/** The config of this process: what is given over its environment over the `.env` file of its working directory. */
+export function loadConfigFromProcess(given: Record<string, string> = {}): LoadedConfig {
   const variables = readEnvFile('.env');
   // the AWS SDK finds credentials in the environment only
   for (const [name, text] of Object.entries(variables)) {
     if (name.startsWith('AWS_')) process.env[name] ??= text;
   }
-  return loadConfig({ ...variables, ...process.env });
+  return loadConfig({ ...variables, ...process.env, ...given });
+}
+
+/** The config of the worker process, from the same places. Throws a ConfigError. */
+export function loadWorkerConfigFromProcess(): { config: WorkerConfig; warnings: string[] } {
+  const env = { ...readEnvFile('.env'), ...process.env };
+  const source: Source = { env, readFile: (path) => readFileSync(path, 'utf8'), problems: [], warnings: [] };
+  const config = { ...readWorkerConfig(source), version: packageVersion() };
+  if (source.problems.length > 0) throw new ConfigError(source.problems);
+  return { config, warnings: [...nearMisses(env), ...source.warnings] };
+}
+
+/** An MCP server that a program names, for which this process's environment holds what is not given. Throws a ConfigError. */
+export function mcpServerFromProcess(name: string, entry: unknown): McpServerConfig {
+  const source: Source = {
+    env: process.env,
+    readFile: (path) => readFileSync(path, 'utf8'),
+    problems: [],
+    warnings: [],
+  };
+  const server = readMcpServer(source, name, entry, 'MCP server');
+  if (server) return server;
+  throw new ConfigError(source.problems);
 }
 
 /** The variables of a `.env` file; none when there is no such file. */
@@ -95,6 +137,11 @@ export function loadConfig(
   const settings = readSettings(source);
   const file = settings.modelsFile === undefined ? undefined : readModelsFile(source, settings.modelsFile);
   const providers = configuredProviders(source, settings, file);
+  const mcpServers = readMcpServers(source, settings);
+  const workerSecurity = readWorkerSecurity(source, settings);
+  if (settings.memoryBackend === 'redis' && settings.redisUrl === undefined) {
+    source.problems.push('MEMORY_BACKEND redis needs REDIS_URL');
+  }
   const names = providers.map(({ name }) => name);
   const hasDemoModel = settings.hasDemoModel ?? names.length === 0;
   const isFileBroken = settings.modelsFile !== undefined && file === undefined;
@@ -114,6 +161,8 @@ export function loadConfig(
     models: file?.data,
     preferredProvider: preferredProvider(settings, providers, file),
     hasDemoModel,
+    mcpServers,
+    workerSecurity,
   };
   const warnings = [
     ...nearMisses(env, keyNames),
@@ -127,7 +176,10 @@ function withoutProviderSettings(settings: SettingValues): Omit<SettingValues, P
   const { openaiApiKey, openaiBaseUrl, anthropicApiKey, anthropicBaseUrl, ...others } = settings;
   const { awsRegion, bedrockEndpoint, vllmBaseUrl, ollamaBaseUrl, isOllamaUsed, modelsFile, ...rest } =
     others;
-  return rest;
+  const { mcpServers, mcpTransport, mcpServerUrl, ...remaining } = rest;
+  const { workerCaFile, workerCertFile, workerKeyFile, workerServerName, isWorkerPlaintext, ...kept } =
+    remaining;
+  return kept;
 }
 
 function packageVersion(): string {

@@ -1,6 +1,7 @@
 import type { Server } from 'node:http';
 import { createApp } from './app.js';
 import { ConfigError, loadConfigFromProcess } from './config.js';
+import { Fault } from './core/errors.js';
 import { createLogger, describeError } from './observability/logger.js';
 import { createServices } from './services.js';
 
@@ -18,7 +19,7 @@ async function main(): Promise<void> {
     logger.info({ signal, active_runs: services.runs.activeCount }, 'stopping');
     await services.drain();
     await app.close();
-    services.close();
+    await services.close();
     logger.info('stopped');
     process.exit(0);
   };
@@ -48,6 +49,7 @@ main().catch((error: unknown) => {
 
 function startProblem(error: unknown): string {
   const { code, port } = error as { code?: string; port?: number };
+  if (error instanceof Fault) return error.message;
   if (code === 'EADDRINUSE') return `PORT ${port} is in use; set another one.`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,6 +1,9 @@
 import type { Logger } from 'pino';
 import type { Config } from './config.js';
 import type { BreakerState } from './core/breaker-state.js';
+import { everyRole } from './core/caller.js';
+import { createFileFetcher, type FileFetcher } from './files/fetch.js';
+import { createFileReader, type FileReader } from './files/ingest.js';
 import { createAnthropicProvider } from './llm/anthropic.js';
 import { createBedrockProvider } from './llm/bedrock.js';
 import { createBreakers } from './llm/breaker.js';
@@ -9,19 +12,41 @@ import { createDemoProvider, demoModel } from './llm/demo.js';
 import { createOpenAiProvider } from './llm/openai.js';
 import type { LlmProvider } from './llm/provider.js';
 import { createProviderHealth, type ProviderStatus } from './llm/provider-health.js';
-import { createRouter } from './llm/router.js';
+import { createRouter, type Router } from './llm/router.js';
 import { countTokens, warmTokenizer } from './llm/tokens.js';
 import { createFetch, type ProxyOptions } from './llm/transport.js';
+import { createEventLog, type EventLog } from './observability/event-log.js';
+import { createJsonlSink } from './observability/event-log-jsonl.js';
+import { recordRuns } from './observability/event-log-runs.js';
+import { createSqliteSink } from './observability/event-log-sqlite.js';
 import { createLogger } from './observability/logger.js';
-import { createMetrics, type Metrics, watchBreakers } from './observability/metrics.js';
-import { observeRuns } from './observability/observe-runs.js';
+import {
+  createMetrics,
+  type Metrics,
+  watchBreakers,
+  watchMcpServers,
+  watchSessions,
+  watchWorkers,
+} from './observability/metrics.js';
+import { joinObservers, observeRuns } from './observability/observe-runs.js';
+import { createOutgoingGuard } from './outgoing/guard.js';
 import { findConstraints } from './pipeline/constraints/find.js';
+import { createJudge } from './pipeline/judge.js';
+import { runBounded } from './pipeline/run-bounded.js';
 import type { PipelineDeps } from './pipeline/run-pipeline.js';
 import { readMessage } from './pipeline/understand.js';
-import { createRuns, type Runs } from './runs/runs.js';
+import { createRuns, type RunObserver, type Runs } from './runs/runs.js';
+import { JsonlSessionStore } from './sessions/jsonl.js';
+import { MemorySessionStore } from './sessions/memory.js';
+import { RedisSessionStore } from './sessions/redis.js';
+import { SessionManager } from './sessions/session-manager.js';
+import type { SessionStore, StoreWarning } from './sessions/session-store.js';
 import { createCalculatorTool } from './tools/builtin/calculator.js';
 import { createCurrentTimeTool } from './tools/builtin/current-time.js';
-import { createToolRegistry, type ToolRegistry } from './tools/registry.js';
+import { fileToolNames } from './tools/builtin/file-tools.js';
+import { createMcpServers, type McpServers, type McpServersOptions } from './tools/mcp/mcp-servers.js';
+import { createToolRegistry, type ToolRegistry, type ToolSource } from './tools/registry.js';
+import { createWorkers, type Workers } from './workers/workers.js';
 
 export type NotReady = 'starting' | 'draining' | 'no_provider';
 
@@ -33,6 +58,12 @@ export type Services = {
   metrics: Metrics;
   catalog: Catalog;
   tools: ToolRegistry;
+  /** fetches the files that requests name by their address */
+  fileFetcher: FileFetcher;
+  files: FileReader;
+  mcp: McpServers;
+  workers: Workers;
+  sessions: SessionManager;
   runs: Runs;
   pipeline: PipelineDeps;
   /** the configured providers, the preferred one first */
@@ -42,11 +73,14 @@ export type Services = {
   providerStates(): Record<string, ProviderState>;
   /** why the service may not take traffic; undefined when it may */
   readiness(): NotReady | undefined;
-  /** Looks at every provider once and warms up what the first request would wait for. */
+  /** Opens what runs need. Looks at no provider. */
+  open(): Promise<void>;
+  /** Opens all, looks at every provider once and warms up what the first request would wait for. */
   start(): Promise<void>;
   /** Refuses new runs, lets live ones finish within DRAIN_TIMEOUT, ends the rest. */
   drain(): Promise<void>;
-  close(): void;
+  /** Resolves when nothing is left that was started, processes of MCP servers included. */
+  close(): Promise<void>;
 };
 
 /** Asks for much, so that most patterns are compiled before the first caller waits for them. */
@@ -54,8 +88,27 @@ const warmUpMessage =
   'What is this? Write exactly 3 bullet points in German, in fewer than 100 words and 5 sentences, as JSON, in lowercase, ' +
   'without commas. Include the word "one" at least twice, a title, two sections and a postscript. End with "Done."';
 
+/** Reading all files of a large session folder for the first time. */
+const openTimeoutMs = 60_000;
+
+/** Short, so that a host that is gone is found out while a call to it is pending. */
+const mcpConnectTimeoutMs = 2_000;
+
+/** What a program brings along. */
+export type GivenParts = {
+  /** in place of the configured one; whoever gives it closes it */
+  sessions?: SessionManager | undefined;
+  /** beside the service's own tools; of two with one name this one counts */
+  tools?: ToolSource | undefined;
+  systemPrompt?: string | undefined;
+};
+
 /** Builds everything that the service is made of. Opens no connection. */
-export function createServices(config: Config, logger = createLogger(config.logLevel)): Services {
+export function createServices(
+  config: Config,
+  logger = createLogger(config.logLevel),
+  given: GivenParts = {},
+): Services {
   const metrics = createMetrics();
   const providers = createProviders(config);
   const providerNames = namesInOrder(providers, config.preferredProvider);
@@ -72,23 +125,34 @@ export function createServices(config: Config, logger = createLogger(config.logL
     requestTimeoutMs: config.requestTimeoutMs,
     onCall: (provider, outcome) => health.recordCall(provider, outcome),
   });
-  const tools = createToolRegistry([
-    createCurrentTimeTool({ timezone: config.timezone }),
-    createCalculatorTool(),
-  ]);
-  const runs = createRuns({
-    maxConcurrent: config.maxConcurrentRequests,
-    runTimeoutMs: config.runTimeoutMs,
-    logTtlMs: config.runLogTtlMs,
-    logBytes: config.runLogBytes,
-    logEvents: config.runLogEvents,
-    logTotalBytes: config.runLogTotalBytes,
-    readerLagBytes: config.readerLagBytes,
-    observer: observeRuns(metrics, logger),
-  });
+  const builtInTools = [createCurrentTimeTool({ timezone: config.timezone }), createCalculatorTool()];
+  const mcp = createConfiguredMcpServers(config, logger);
+  const workers = createConfiguredWorkers(config, logger, metrics);
+  const tools = createToolRegistry([given.tools ?? [], { list: () => builtInTools }, mcp, workers].flat());
+  const isKnownTool = (name: string) => isToolName(tools, name);
+  const eventLog = createConfiguredEventLog(config, logger, metrics);
+  const recorders = eventLog
+    ? [recordRuns({ log: eventLog, keepsContent: config.isContentCaptured, isKnownTool })]
+    : [];
+  const observer = joinObservers([observeRuns(metrics, logger, isKnownTool), ...recorders]);
+  const runs = createConfiguredRuns(config, observer);
   const isAvailable = (provider: string) => health.isUsable(provider) && breakers.state(provider) !== 'open';
   watchBreakers(metrics, providerNames, breakers.state);
+  watchMcpServers(metrics, () => mcp.status());
+  watchWorkers(metrics, () => workers.status());
+  const sessions = given.sessions ?? createSessions(config, logger);
+  watchSessions(metrics, () => sessions.busyCount);
+  const files = createFileReader({ maxFileBytes: config.maxFileBytes });
+  const closeSessions = () => (given.sessions ? undefined : sessions.close());
   let isStarted = false;
+
+  async function open(): Promise<void> {
+    await eventLog?.open();
+    await sessions.store.open(AbortSignal.timeout(openTimeoutMs));
+    mcp.start();
+    workers.start();
+    await warmTokenizer();
+  }
 
   return {
     config,
@@ -96,6 +160,11 @@ export function createServices(config: Config, logger = createLogger(config.logL
     metrics,
     catalog,
     tools,
+    fileFetcher: createConfiguredFetcher(config),
+    files,
+    mcp,
+    workers,
+    sessions,
     runs,
     providerNames,
     pipeline: {
@@ -103,14 +172,9 @@ export function createServices(config: Config, logger = createLogger(config.logL
       router,
       providers: providerNames,
       isUsable: isAvailable,
-      llmMaxTokens: config.llmMaxTokens,
-      maxRevisions: config.maxRevisions,
-      runLimits: { maxCostUsd: config.maxRunCostUsd, maxTokens: config.maxRunTokens },
-      limits: {
-        maxTurns: config.maxTurns,
-        maxToolCalls: config.maxToolCalls,
-        toolTimeoutMs: config.toolTimeoutMs,
-      },
+      systemPrompt: given.systemPrompt,
+      ...phaseModels(config, catalog, router),
+      ...pipelineLimits(config),
     },
     isAvailable,
     providerStates() {
@@ -125,16 +189,113 @@ export function createServices(config: Config, logger = createLogger(config.logL
       if (!isStarted) return 'starting';
       return providerNames.some(isAvailable) ? undefined : 'no_provider';
     },
+    open,
     async start() {
-      await Promise.all([health.start(), warmTokenizer()]);
+      await Promise.all([open(), health.start()]);
       readMessage(warmUpMessage);
       isStarted = true;
     },
-    drain: () => runs.drain(config.drainTimeoutMs),
-    close() {
+    async drain() {
+      await runs.drain(config.drainTimeoutMs);
+      await eventLog?.flush();
+    },
+    async close() {
       health.stop();
       runs.close();
+      await Promise.all([mcp.close(), workers.close(), files.close(), closeSessions(), eventLog?.close()]);
     },
+  };
+}
+
+function createConfiguredRuns(config: Config, observer: RunObserver): Runs {
+  return createRuns({
+    maxConcurrent: config.maxConcurrentRequests,
+    runTimeoutMs: config.runTimeoutMs,
+    logTtlMs: config.runLogTtlMs,
+    logBytes: config.runLogBytes,
+    logEvents: config.runLogEvents,
+    logTotalBytes: config.runLogTotalBytes,
+    readerLagBytes: config.readerLagBytes,
+    observer,
+  });
+}
+
+function pipelineLimits(config: Config) {
+  const { llmMaxTokens, maxRevisions, contextThreshold, sideCallTimeoutMs } = config;
+  const { maxRunCostUsd: maxCostUsd, maxRunTokens: maxTokens } = config;
+  const { maxTurns, maxToolCalls, toolTimeoutMs } = config;
+  return {
+    llmMaxTokens,
+    maxRevisions,
+    contextThreshold,
+    sideCallTimeoutMs,
+    runLimits: { maxCostUsd, maxTokens },
+    limits: { maxTurns, maxToolCalls, toolTimeoutMs },
+  };
+}
+
+function createConfiguredFetcher(config: Config): FileFetcher {
+  const guard = createOutgoingGuard({
+    hosts: config.fileUrlHosts,
+    allowHttp: config.isFileUrlHttpAllowed,
+    allowPrivate: config.isFileUrlPrivateAllowed,
+  });
+  return createFileFetcher({ guard, maxBytes: config.maxFileBytes, timeoutMs: config.fileUrlTimeoutMs });
+}
+
+function createSessions(config: Config, logger: Logger): SessionManager {
+  const { maxSessions, sessionConflict: conflict } = config;
+  return new SessionManager(createSessionStore(config, logger), { maxSessions, conflict });
+}
+
+function createSessionStore(config: Config, logger: Logger): SessionStore {
+  const warn: StoreWarning = (fields, text) => logger.warn(fields, text);
+  switch (config.memoryBackend) {
+    case 'memory':
+      return new MemorySessionStore();
+    case 'filesystem':
+      return new JsonlSessionStore(config.sessionFolder, warn);
+    case 'redis':
+      return new RedisSessionStore(config.redisUrl as string, warn);
+    default:
+      return config.memoryBackend satisfies never;
+  }
+}
+
+function createConfiguredEventLog(config: Config, logger: Logger, metrics: Metrics): EventLog | undefined {
+  const { eventLogFile: file } = config;
+  if (file === undefined) return undefined;
+  const sink = /\.(db|sqlite)$/i.test(file)
+    ? createSqliteSink(file)
+    : createJsonlSink(file, (bytes) =>
+        logger.warn({ bytes }, 'EVENT_LOG ended in a torn line, which was cut off'),
+      );
+  return createEventLog({
+    sink,
+    onDropped: (count) => metrics.eventLogDropped.inc(count),
+    onTrouble: (trouble) =>
+      logger.warn(
+        trouble,
+        trouble.reason === undefined ? 'EVENT_LOG is written too slowly' : 'EVENT_LOG cannot be written',
+      ),
+  });
+}
+
+/** Models call tools by any name; only those that exist are told to logs. */
+function isToolName(tools: ToolRegistry, name: string): boolean {
+  const anybody = { tenant: '', subject: '', roles: [everyRole] };
+  return fileToolNames.some((known) => known === name) || tools.find(name, anybody) !== undefined;
+}
+
+/** The models that help the phases. */
+function phaseModels(config: Config, catalog: Catalog, router: Router) {
+  const find = (id: string | undefined) => (id === undefined ? undefined : catalog.find(id));
+  return {
+    judge: createJudge({ router, model: () => find(config.judgeModel), sample: config.judgeSample }),
+    plannerModel: () => find(config.plannerModel),
+    // the demo model cannot summarise
+    summaryModel: (provider: string) =>
+      provider === demoModel.provider ? undefined : catalog.forEffort(provider, 'quick'),
   };
 }
 
@@ -143,7 +304,7 @@ function toState(status: ProviderStatus, breaker: BreakerState): ProviderState {
   return { ...status, breaker, status: 'unhealthy', reason: status.reason ?? 'errors' };
 }
 
-function createProviders(config: Config): LlmProvider[] {
+export function createProviders(config: Config): LlmProvider[] {
   const fetch = createFetch(config);
   const providers = config.providers.map((provider) => createProvider(provider, fetch, config));
   if (config.hasDemoModel) providers.push(createDemoProvider({ countTokens, findConstraints }));
@@ -169,6 +330,37 @@ function createProvider(
     default:
       return provider satisfies never;
   }
+}
+
+export function createConfiguredMcpServers(
+  config: Config,
+  log: McpServersOptions['log'],
+  connectTimeoutMs?: number,
+): McpServers {
+  const { mcpServers: servers, version, isMcpTlsVerified: isTlsVerified } = config;
+  const fetch = createFetch(config, { connectTimeoutMs: mcpConnectTimeoutMs, isTlsVerified });
+  return createMcpServers({
+    servers,
+    version,
+    fetch,
+    runBounded,
+    log,
+    ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+  });
+}
+
+function createConfiguredWorkers(config: Config, log: Logger, metrics: Metrics): Workers {
+  return createWorkers({
+    targets: config.workerTargets,
+    security: config.workerSecurity,
+    timeoutMs: config.workerTimeoutMs,
+    runBounded,
+    log,
+    onTask(taskType, outcome, durationMs) {
+      metrics.workerTasks.inc({ task_type: taskType, outcome });
+      metrics.workerTaskDuration.observe({ task_type: taskType }, durationMs / 1000);
+    },
+  });
 }
 
 function namesInOrder(providers: LlmProvider[], preferred: string | undefined): string[] {

@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
@@ -57,19 +57,46 @@ const defaults: Config = {
   httpProxy: undefined,
   noProxy: undefined,
   maxRevisions: 2,
+  plannerModel: undefined,
+  judgeModel: undefined,
+  judgeSample: 0,
+  contextThreshold: 0.75,
+  maxFileBytes: 104_857_600,
+  fileUrlTimeoutMs: 30_000,
+  fileUrlHosts: [],
+  isFileUrlHttpAllowed: false,
+  isFileUrlPrivateAllowed: false,
   maxTurns: 10,
   maxToolCalls: 50,
   toolTimeoutMs: 120_000,
+  isMcpTlsVerified: true,
+  mcpServers: [],
   timezone: 'UTC',
+  memoryBackend: 'memory',
+  sessionFolder: join(homedir(), '.paf-core-agent'),
+  maxSessions: undefined,
+  sessionConflict: 'reject',
+  redisUrl: undefined,
+  workerTargets: [],
+  workerTimeoutMs: 300_000,
+  workerSecurity: { kind: 'plaintext' },
+  workerPort: 50_051,
+  workerMaxTasks: 4,
   isMetricsEnabled: true,
   isDocsEnabled: true,
+  eventLogFile: undefined,
+  isContentCaptured: false,
   heartbeatMs: 15_000,
   probeIntervalMs: 5_000,
+  sideCallTimeoutMs: 20_000,
   readerLagBytes: 1_048_576,
+  maxWebSockets: 1000,
   runLogBytes: 8_388_608,
   runLogEvents: 65_536,
   runLogTotalBytes: 268_435_456,
 };
+
+const certificates = { '/certs/ca.crt': 'ca', '/certs/client.crt': 'crt', '/certs/client.key': 'key' };
 
 const projectRoot = process.cwd();
 const temporary: string[] = [];
@@ -126,15 +153,45 @@ describe('values', () => {
       HTTP_PROXY: 'proxy:8080',
       NO_PROXY: 'localhost, .example.com',
       UPEE_MAX_REVISIONS: '0',
+      UPEE_PLANNER_MODEL: 'gpt-5-large',
+      UPEE_JUDGE_MODEL: 'gpt-5-mini',
+      UPEE_JUDGE_SAMPLE: '0.25',
+      CONTEXT_THRESHOLD: '0.5',
+      MAX_FILE_BYTES: '1000000',
+      FILE_URL_TIMEOUT: '2.5',
+      FILE_URL_HOSTS: 'Files.example.com, *.s3.amazonaws.com,,10.0.0.7,[fd00::7]',
+      FILE_URL_ALLOW_HTTP: 'true',
+      FILE_URL_ALLOW_PRIVATE: 'true',
       MAX_TURNS: '3',
       MAX_TOOL_CALLS: '0',
       TOOL_TIMEOUT: '5',
+      MCP_SERVERS: '{"files": {"command": "npx", "args": ["-y", "files"]}}',
+      MCP_TRANSPORT: 'sse',
+      MCP_SERVER_URL: 'https://mcp.example.com/sse?key=1',
+      MCP_SSL_VERIFY: 'no',
       TIMEZONE: 'Europe/Rome',
+      MEMORY_BACKEND: 'Redis',
+      MEMORY_FILESYSTEM_PATH: '/var/lib/paf/',
+      MAX_SESSIONS: '10',
+      SESSION_CONFLICT: 'enqueue',
+      REDIS_URL: 'rediss://me:hush@redis.example.com:6380/2',
+      WORKER_AGENT_ENDPOINTS: 'one:50051,, [fd00::7]:1, dns:///workers.svc:65535',
+      WORKER_TIMEOUT: '60',
+      WORKER_TLS_CA_FILE: '/certs/ca.crt',
+      WORKER_TLS_CERT_FILE: '/certs/client.crt',
+      WORKER_TLS_KEY_FILE: '/certs/client.key',
+      WORKER_TLS_SERVER_NAME: 'worker.internal',
+      WORKER_PLAINTEXT: 'no',
+      WORKER_PORT: '0',
+      WORKER_MAX_TASKS: '9',
       ENABLE_METRICS: 'false',
       DOCS_ENABLED: 'off',
+      EVENT_LOG: '/var/log/paf/events.db',
+      CAPTURE_CONTENT: 'yes',
     };
     const key = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'hush' };
-    expect(load({ ...env, ...key }, { '/etc/models.yaml': 'notChat: [tts]' })).toEqual({
+    const files = { '/etc/models.yaml': 'notChat: [tts]', ...certificates };
+    expect(load({ ...env, ...key }, files)).toEqual({
       config: {
         ...defaults,
         port: 0,
@@ -180,12 +237,54 @@ describe('values', () => {
         httpProxy: 'http://proxy:8080/',
         noProxy: 'localhost, .example.com',
         maxRevisions: 0,
+        plannerModel: 'gpt-5-large',
+        judgeModel: 'gpt-5-mini',
+        judgeSample: 0.25,
+        contextThreshold: 0.5,
+        maxFileBytes: 1_000_000,
+        fileUrlTimeoutMs: 2500,
+        fileUrlHosts: ['files.example.com', '*.s3.amazonaws.com', '10.0.0.7', '[fd00::7]'],
+        isFileUrlHttpAllowed: true,
+        isFileUrlPrivateAllowed: true,
         maxTurns: 3,
         maxToolCalls: 0,
         toolTimeoutMs: 5000,
+        isMcpTlsVerified: false,
+        mcpServers: [
+          {
+            name: 'files',
+            transport: 'stdio',
+            command: 'npx',
+            args: ['-y', 'files'],
+            env: {},
+            cwd: undefined,
+          },
+          { name: 'mcp', transport: 'sse', url: 'https://mcp.example.com/sse?key=1', headers: {} },
+        ],
         timezone: 'Europe/Rome',
+        memoryBackend: 'redis',
+        sessionFolder: '/var/lib/paf',
+        maxSessions: 10,
+        sessionConflict: 'enqueue',
+        redisUrl: 'rediss://me:hush@redis.example.com:6380/2',
+        workerTargets: [
+          { endpoint: 'one:50051', host: 'one', port: 50_051, isName: false },
+          { endpoint: '[fd00::7]:1', host: 'fd00::7', port: 1, isName: false },
+          { endpoint: 'dns:///workers.svc:65535', host: 'workers.svc', port: 65_535, isName: true },
+        ],
+        workerTimeoutMs: 60_000,
+        workerSecurity: {
+          kind: 'tls',
+          caFile: '/certs/ca.crt',
+          client: { certFile: '/certs/client.crt', keyFile: '/certs/client.key' },
+          serverName: 'worker.internal',
+        },
+        workerPort: 0,
+        workerMaxTasks: 9,
         isMetricsEnabled: false,
         isDocsEnabled: false,
+        eventLogFile: '/var/log/paf/events.db',
+        isContentCaptured: true,
       },
       warnings: [],
     });
@@ -423,6 +522,12 @@ describe('providers', () => {
     expect(load({ ...key, DEFAULT_MODEL: 'claude-haiku-4-5-20251001' }).warnings).toEqual([
       'DEFAULT_MODEL claude-haiku-4-5-20251001 is a model of anthropic, which is not configured; it is not used',
     ]);
+    expect(load({ ...key, UPEE_JUDGE_MODEL: 'claude-haiku-4-5-20251001' }).warnings).toEqual([
+      'UPEE_JUDGE_MODEL claude-haiku-4-5-20251001 is a model of anthropic, which is not configured; it is not used',
+    ]);
+    expect(load({ ...key, UPEE_PLANNER_MODEL: 'claude-haiku-4-5-20251001' }).warnings).toEqual([
+      'UPEE_PLANNER_MODEL claude-haiku-4-5-20251001 is a model of anthropic, which is not configured; it is not used',
+    ]);
     expect(load({ ...key, DEFAULT_MODEL: 'gpt-5.6' }).warnings).toEqual([]);
     expect(load({ ...key, DEFAULT_MODEL: 'of-some-server' }).warnings).toEqual([]);
   });
@@ -568,6 +673,11 @@ describe('problems', () => {
     ['LLM_MAX_TOKENS', '0', wholeNumber(1, 100_000_000)],
     ['LLM_MODEL', 'two words', 'a name of at most 256 characters without spaces'],
     ['UPEE_MAX_REVISIONS', '11', wholeNumber(0, 10)],
+    ['UPEE_JUDGE_SAMPLE', '1.1', 'a number from 0 to 1'],
+    ['UPEE_JUDGE_SAMPLE', '-0.1', 'a number from 0 to 1'],
+    ['UPEE_JUDGE_SAMPLE', 'half', 'a number from 0 to 1'],
+    ['CONTEXT_THRESHOLD', '0.09', 'a number from 0.1 to 1'],
+    ['CONTEXT_THRESHOLD', '75', 'a number from 0.1 to 1'],
     ['MAX_TURNS', '0', wholeNumber(1, 1000)],
     ['MAX_TOOL_CALLS', '-1', wholeNumber(0, 10_000)],
     ['TOOL_TIMEOUT', '', undefined],
@@ -581,6 +691,26 @@ describe('problems', () => {
     ['HTTPS_PROXY', 'socks5://proxy:1080', 'the address of a proxy such as http://proxy.example.com:3128'],
     ['HTTP_PROXY', 'http://proxy:99999', 'the address of a proxy such as http://proxy.example.com:3128'],
     ['MODELS_FILE', 'a\nb', 'one line without control characters'],
+    [
+      'FILE_URL_HOSTS',
+      'example.com:443',
+      'a comma-separated list of hosts such as files.example.com or *.example.com',
+    ],
+    [
+      'FILE_URL_HOSTS',
+      'https://example.com',
+      'a comma-separated list of hosts such as files.example.com or *.example.com',
+    ],
+    [
+      'FILE_URL_HOSTS',
+      '*.10.0.0.1',
+      'a comma-separated list of hosts such as files.example.com or *.example.com',
+    ],
+    ['FILE_URL_HOSTS', '*', 'a comma-separated list of hosts such as files.example.com or *.example.com'],
+    ['MEMORY_BACKEND', 'disk', 'one of memory, filesystem, redis'],
+    ['MEMORY_FILESYSTEM_PATH', 'a\nb', 'one line without control characters'],
+    ['MAX_SESSIONS', '0', wholeNumber(1, 1_000_000)],
+    ['SESSION_CONFLICT', 'wait', 'one of reject, enqueue, interrupt'],
     ['TIMEZONE', 'Mars/Olympus', 'an IANA time zone such as Europe/Berlin'],
     ['TIMEZONE', '+02:00', 'an IANA time zone such as Europe/Berlin'],
     ['OPENAI_BASE_URL', 'localhost:1234/v1', 'a URL that starts with http:// or https://'],
@@ -620,6 +750,64 @@ describe('problems', () => {
   });
 });
 
+describe('workers', () => {
+  const one = { WORKER_AGENT_ENDPOINTS: 'localhost:50051' };
+  const ca = { WORKER_TLS_CA_FILE: '/certs/ca.crt' };
+  const cert = { WORKER_TLS_CERT_FILE: '/certs/client.crt' };
+  const key = { WORKER_TLS_KEY_FILE: '/certs/client.key' };
+  const plaintext = { WORKER_PLAINTEXT: 'true' };
+
+  test('the older name works too', () => {
+    expect(configOf({ WORKER_AGENT_ENDPOINT: 'localhost:50051', ...plaintext }).workerTargets).toEqual([
+      { endpoint: 'localhost:50051', host: 'localhost', port: 50_051, isName: false },
+    ]);
+  });
+
+  test('plaintext is a choice, and a CA without a certificate of our own is one', () => {
+    expect(configOf({ ...one, ...plaintext }).workerSecurity).toEqual({ kind: 'plaintext' });
+    expect(configOf({ ...one, ...ca }, certificates).workerSecurity).toEqual({
+      kind: 'tls',
+      caFile: '/certs/ca.crt',
+      client: undefined,
+      serverName: undefined,
+    });
+  });
+
+  test.each([
+    [
+      one,
+      'WORKER_AGENT_ENDPOINTS needs WORKER_TLS_CA_FILE (for mTLS also WORKER_TLS_CERT_FILE and WORKER_TLS_KEY_FILE), or ' +
+        'WORKER_PLAINTEXT=true for connections that are not encrypted',
+    ],
+    [{ ...one, ...ca, ...cert }, 'WORKER_TLS_CERT_FILE needs WORKER_TLS_KEY_FILE'],
+    [{ ...one, ...ca, ...key }, 'WORKER_TLS_KEY_FILE needs WORKER_TLS_CERT_FILE'],
+    [{ ...one, ...cert, ...key }, 'WORKER_TLS_CERT_FILE and WORKER_TLS_KEY_FILE need WORKER_TLS_CA_FILE'],
+    [
+      { ...one, ...ca, ...plaintext },
+      'WORKER_PLAINTEXT is true and WORKER_TLS files are set; keep one of them',
+    ],
+    [
+      { ...one, WORKER_TLS_CA_FILE: '/no/ca.crt' },
+      'WORKER_TLS_CA_FILE names a file that cannot be read (ENOENT): /no/ca.crt',
+    ],
+  ])('%j is refused', (env, problem) => {
+    expect(problemsOf(env, certificates)).toEqual([problem]);
+  });
+
+  test.each([
+    'localhost',
+    'http://localhost:50051',
+    'localhost:0',
+    'localhost:65536',
+    'dns:///name',
+    'a b:1',
+  ])('the endpoint %s is refused', (endpoint) => {
+    expect(problemsOf({ WORKER_AGENT_ENDPOINTS: endpoint, ...plaintext })).toEqual([
+      `WORKER_AGENT_ENDPOINTS must be a comma-separated list of host:port or dns:///name:port (it is ${JSON.stringify(endpoint)})`,
+    ]);
+  });
+});
+
 describe('secrets', () => {
   test('a key is trimmed at its ends', () => {
     expect(configOf({ OPENAI_API_KEY: ' sk-one\r\n' }).providers[0]).toMatchObject({ apiKey: 'sk-one' });
@@ -633,6 +821,24 @@ describe('secrets', () => {
       ]);
     },
   );
+
+  test.each(['http://me:hush@host', 'hush', 'redis://', 'redis://:hush@host/db', 'redis://host\nhush'])(
+    'the address %j of Redis is refused, unshown',
+    (REDIS_URL) => {
+      expect(problemsOf({ REDIS_URL })).toEqual([
+        'REDIS_URL must be the address of a Redis server such as redis://localhost:6379',
+      ]);
+    },
+  );
+
+  test('Redis is used only with its address, which may be in a file', () => {
+    expect(problemsOf({ MEMORY_BACKEND: 'redis' })).toEqual(['MEMORY_BACKEND redis needs REDIS_URL']);
+    const files = { '/run/redis': 'redis://:hush@redis:6379\n' };
+    expect(configOf({ MEMORY_BACKEND: 'redis', REDIS_URL_FILE: '/run/redis' }, files)).toMatchObject({
+      memoryBackend: 'redis',
+      redisUrl: 'redis://:hush@redis:6379',
+    });
+  });
 
   test('a quoted key is refused, unshown', () => {
     expect(problemsOf({ OPENAI_API_KEY: '"hush"' })).toEqual([
@@ -720,7 +926,7 @@ describe('near misses', () => {
       'HOME PATH PORTS HOSTS HOSTNAME LOGNAME USER SHELL TERM TZ LANG PWD OLDPWD SHLVL NODE_ENV NODE_OPTIONS CI ' +
       'LS_COLORS LC_ALL XDG_RUNTIME_DIR SSH_AUTH_SOCK npm_config_cache npm_package_version http_proxy NO_PROXY ' +
       'KUBERNETES_PORT KUBERNETES_SERVICE_HOST REDIS_PORT X_PORT MY_HOST VLLM_PORT OLLAMA_HOST AWS_PROFILE AWS_DEFAULT_REGION ' +
-      'FTP_PROXY ftp_proxy ALL_PROXY https_proxy REDIS_URL REDIS_URL_FILE MAX_SESSIONS WORKER_TIMEOUT TRACING';
+      'FTP_PROXY ftp_proxy ALL_PROXY https_proxy TRACING';
     const env = Object.fromEntries(names.split(' ').map((name) => [name, '1']));
     expect(load({ ...env, MAX_TURN: '' }).warnings).toEqual([]);
   });

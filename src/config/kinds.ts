@@ -1,4 +1,6 @@
 import { isIP } from 'node:net';
+import { homedir } from 'node:os';
+import { resolve } from 'node:path';
 
 /** One way to write a value: how its text is read, and what a reader of the docs has to know about it. */
 export type Kind<T> = {
@@ -61,6 +63,16 @@ export function seconds(from: number): Kind<number> {
   };
 }
 
+export function fraction(from: number): Kind<number> {
+  return {
+    parse(text) {
+      const value = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+      if (value >= from && value <= 1) return value;
+      throw new InvalidValue(`be a number from ${from} to 1`);
+    },
+  };
+}
+
 export function oneOf<const T extends string>(choices: readonly T[]): Kind<T> {
   return {
     parse(text) {
@@ -112,6 +124,9 @@ export const secret: Kind<string> = {
   },
 };
 
+/** Any text in which secrets may be; what it means is checked by its reader. */
+export const secretText: Kind<string> = { isSecret: true, parse: (text) => text };
+
 /** The root of a Chat Completions server: `/v1` where no path is given, no slash at the end. */
 export const baseUrl: Kind<string> = {
   parse(text) {
@@ -160,6 +175,40 @@ export const line: Kind<string> = {
     throw new InvalidValue('be one line without control characters');
   },
 };
+
+/** A file or folder of this machine as an absolute path; `~` at its start is the home directory. */
+export const path: Kind<string> = {
+  parse(text) {
+    return resolve(line.parse(text).replace(/^~(?=\/|$)/, homedir()));
+  },
+};
+
+/** The address of a Redis server, which may hold its password. */
+export const redisUrl: Kind<string> = {
+  isSecret: true,
+  parse(text) {
+    const url = /^[\x21-\x7e]+$/.test(text) ? URL.parse(text) : null;
+    const isRedis = url?.protocol === 'redis:' || url?.protocol === 'rediss:';
+    if (isRedis && url.hostname !== '' && /^(\/\d*)?$/.test(url.pathname)) return text;
+    throw new InvalidValue('be the address of a Redis server such as redis://localhost:6379');
+  },
+};
+
+/** Comma-separated host names or addresses without a port, `*.example.com` for all names below one. */
+export const hostPatterns: Kind<string[]> = {
+  parse(text) {
+    const items = text.split(',').map((item) => item.trim().toLowerCase());
+    return items.filter((item) => item !== '').map(toHostPattern);
+  },
+};
+
+function toHostPattern(text: string): string {
+  const bare = text.replace(/^\*\./, '');
+  const isAddress = /^[\d.]+$|^\[/.test(bare);
+  const isPlain = URL.parse(`https://${bare}/`)?.hostname === bare && !/[*]|\.$/.test(bare);
+  if (isPlain && !(isAddress && bare !== text)) return text;
+  throw new InvalidValue('be a comma-separated list of hosts such as files.example.com or *.example.com');
+}
 
 /** Comma-separated origins as a browser sends them, or `*`. An empty text is an empty list. */
 export const origins: Kind<string[]> = {

@@ -102,15 +102,21 @@ export function providerWarnings(
       'ANTHROPIC_BASE_URL is set, but ANTHROPIC_API_KEY is not: the provider anthropic is not used',
     );
   }
-  const { defaultModel, openaiBaseUrl } = values;
+  const { defaultModel, judgeModel, plannerModel, openaiBaseUrl } = values;
   const isElsewhere = openaiBaseUrl !== undefined && !/^https?:\/\/api\.openai\.com\//.test(openaiBaseUrl);
-  if (defaultModel === undefined && !isElsewhere) return warnings;
+  const named = {
+    DEFAULT_MODEL: defaultModel,
+    UPEE_JUDGE_MODEL: judgeModel,
+    UPEE_PLANNER_MODEL: plannerModel,
+  };
+  if (Object.values(named).every((id) => id === undefined) && !isElsewhere) return warnings;
 
   const data = file?.data ?? loadCatalog();
-  const owners = defaultModel === undefined ? [] : ownersOf(defaultModel, data);
-  if (owners.length > 0 && !owners.some((owner) => names.includes(owner))) {
+  for (const [variable, id] of Object.entries(named)) {
+    const owners = id === undefined ? [] : ownersOf(id, data);
+    if (owners.length === 0 || owners.some((owner) => names.includes(owner))) continue;
     warnings.push(
-      `DEFAULT_MODEL ${defaultModel} is a model of ${owners.join(' and ')}, which is not configured; it is not used`,
+      `${variable} ${id} is a model of ${owners.join(' and ')}, which is not configured; it is not used`,
     );
   }
   if (isElsewhere && defaultModel === undefined && values.llmModel === undefined) {

@@ -11,11 +11,16 @@ export type Source = {
 
 /** Every setting's value: from its variable, its file, its alias or its default, in that order. */
 export function readSettings(source: Source): SettingValues {
-  const values = Object.entries<Setting>(settings).map(([key, setting]) => [
-    key,
-    readSetting(source, setting),
-  ]);
-  return Object.fromEntries(values) as SettingValues;
+  return readSome(source, Object.keys(settings) as (keyof SettingValues)[]);
+}
+
+/** The same for some settings only. */
+export function readSome<Name extends keyof SettingValues>(
+  source: Source,
+  names: Name[],
+): Pick<SettingValues, Name> {
+  const values = names.map((name) => [name, readSetting(source, settings[name])]);
+  return Object.fromEntries(values) as Pick<SettingValues, Name>;
 }
 
 /** The trimmed text of a variable; empty is unset. */

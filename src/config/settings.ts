@@ -4,6 +4,7 @@ import {
   boolean,
   dollars,
   host,
+  hostPatterns,
   type Kind,
   line,
   lowerCaseName,
@@ -15,9 +16,15 @@ import {
   rootUrl,
   seconds,
   secret,
+  secretText,
   timezone,
   wholeNumber,
 } from './kinds.js';
+import { observabilitySettings } from './observability-settings.js';
+import { phaseSettings } from './phase-settings.js';
+import { sessionSettings } from './session-settings.js';
+import { workerProcessSettings } from './worker-process-settings.js';
+import { workerSettings } from './worker-settings.js';
 
 /** `default` is written as in the environment; without one the setting may be undefined. */
 export type Setting = {
@@ -26,7 +33,7 @@ export type Setting = {
   alias?: string;
   kind: Kind<unknown>;
   default?: string;
-  group: 'server' | 'models' | 'phases' | 'agent' | 'observability';
+  group: 'server' | 'models' | 'phases' | 'agent' | 'sessions' | 'workers' | 'observability';
   about: string;
 };
 
@@ -34,6 +41,8 @@ const logLevels = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']
 
 /** Above this a body would not fit into one string of the runtime. */
 const largestBodyBytes = 500_000_000;
+/** Above this a file would not fit into one array that other threads share. */
+const largestFileBytes = 1_073_741_824;
 const mostTokens = 100_000_000;
 const mostRunTokens = 1_000_000_000;
 
@@ -267,6 +276,45 @@ export const settings = {
     group: 'phases',
     about: 'How often an answer that fails its checks is rewritten.',
   },
+  ...phaseSettings,
+  maxFileBytes: {
+    env: 'MAX_FILE_BYTES',
+    kind: wholeNumber(1, largestFileBytes, 'bytes'),
+    default: '104857600',
+    group: 'phases',
+    about:
+      'The largest file that is fetched from a signed_url, and all of one request together. ' +
+      'Requests that are under way hold four times as much in all; others wait.',
+  },
+  fileUrlTimeoutMs: {
+    env: 'FILE_URL_TIMEOUT',
+    kind: seconds(0.001),
+    default: '30',
+    group: 'phases',
+    about: 'The longest time that fetching a signed_url may take.',
+  },
+  fileUrlHosts: {
+    env: 'FILE_URL_HOSTS',
+    kind: hostPatterns,
+    default: '',
+    group: 'phases',
+    about: 'The only hosts that a signed_url may name, comma-separated, *.example.com too; unless set, any.',
+  },
+  isFileUrlHttpAllowed: {
+    env: 'FILE_URL_ALLOW_HTTP',
+    kind: boolean,
+    default: 'false',
+    group: 'phases',
+    about: 'Lets a signed_url start with http:// too.',
+  },
+  isFileUrlPrivateAllowed: {
+    env: 'FILE_URL_ALLOW_PRIVATE',
+    kind: boolean,
+    default: 'false',
+    group: 'phases',
+    about:
+      'Lets a signed_url lead into private networks and to this machine, for a storage inside; set FILE_URL_HOSTS too.',
+  },
   maxTurns: {
     env: 'MAX_TURNS',
     kind: wholeNumber(1, 1000),
@@ -288,6 +336,33 @@ export const settings = {
     group: 'agent',
     about: 'The longest time that one tool call may take.',
   },
+  mcpServers: {
+    env: 'MCP_SERVERS',
+    kind: secretText,
+    group: 'agent',
+    about:
+      'MCP servers as JSON or the path of a JSON file: {"name": {"command", "args", "env", "cwd"} or {"url", "headers"}}; ' +
+      'see docs/mcp.md. ${NAME} in values of env and headers stands for a variable.',
+  },
+  mcpTransport: {
+    env: 'MCP_TRANSPORT',
+    kind: oneOf(['stdio', 'http', 'sse'] as const),
+    group: 'agent',
+    about: 'How MCP_SERVER_URL is reached: http unless set, sse for older servers, stdio for a command line.',
+  },
+  mcpServerUrl: {
+    env: 'MCP_SERVER_URL',
+    kind: secretText,
+    group: 'agent',
+    about: 'One MCP server, named mcp, in place of or beside those of MCP_SERVERS.',
+  },
+  isMcpTlsVerified: {
+    env: 'MCP_SSL_VERIFY',
+    kind: boolean,
+    default: 'true',
+    group: 'agent',
+    about: 'false: MCP servers are reached whatever certificate they show. For tests only.',
+  },
   timezone: {
     env: 'TIMEZONE',
     kind: timezone,
@@ -295,20 +370,10 @@ export const settings = {
     group: 'agent',
     about: 'The IANA time zone in which the model is told the time.',
   },
-  isMetricsEnabled: {
-    env: 'ENABLE_METRICS',
-    kind: boolean,
-    default: 'true',
-    group: 'observability',
-    about: 'Serves Prometheus metrics at /metrics.',
-  },
-  isDocsEnabled: {
-    env: 'DOCS_ENABLED',
-    kind: boolean,
-    default: 'true',
-    group: 'observability',
-    about: 'Serves the API page at /docs and the document at /openapi.json.',
-  },
+  ...sessionSettings,
+  ...workerSettings,
+  ...workerProcessSettings,
+  ...observabilitySettings,
 } as const satisfies Record<string, Setting>;
 
 export type SettingValues = { -readonly [Key in keyof typeof settings]: ValueOf<(typeof settings)[Key]> };

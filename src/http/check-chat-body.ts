@@ -37,13 +37,13 @@ function checkFile(file: File): FieldProblem[] {
     (source) => source !== undefined,
   );
   if (sources.length !== 1) add('', 'must have exactly one of content, content_base64, signed_url');
-  if (file.signed_url !== undefined) add('.signed_url', 'is not supported; send the content');
   if (file.content_base64 !== undefined && !isBase64(file.content_base64)) {
     add('.content_base64', 'is not valid base64');
   }
+  const isInline = file.signed_url === undefined;
   const bytes = sizeOf(file);
   if (bytes > maxInlineFileBytes) add('', `must have at most ${maxInlineFileBytes} bytes inline`);
-  else if (file.file_size !== undefined && sources.length === 1 && file.file_size !== bytes) {
+  else if (isInline && file.file_size !== undefined && sources.length === 1 && file.file_size !== bytes) {
     add('.file_size', `is ${file.file_size}, but the content has ${bytes} bytes`);
   }
   if (file.line_start !== undefined && file.line_end !== undefined && file.line_start > file.line_end) {
@@ -67,6 +67,6 @@ function checkResponseFormat(format: NonNullable<ChatBody['response_format']>): 
   return problem === undefined ? [] : [{ path, message: problem }];
 }
 
-function isBase64(text: string): boolean {
+export function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text);
 }

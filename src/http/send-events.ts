@@ -31,7 +31,8 @@ export function sendEvents(services: Services, reply: FastifyReply, run: Run, af
   return reply.send(stream);
 }
 
-function checkHeld({ log }: Run, after: number): void {
+/** Throws `gone` when events after `after` are no longer held. */
+export function checkHeld({ log }: Run, after: number): void {
   if (after + 1 >= log.firstSeq) return;
   throw new Fault('gone', `Events up to ${log.firstSeq - 1} are no longer held; the answer was too long.`);
 }

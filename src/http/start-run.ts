@@ -1,45 +1,105 @@
 import { createHash } from 'node:crypto';
-import { Fault, type FieldProblem } from '../core/errors.js';
-import { ingestFile } from '../files/ingest.js';
+import { type Caller, everyRole } from '../core/caller.js';
+import type { FieldProblem } from '../core/errors.js';
+import type { PipelineEvent } from '../core/events.js';
+import type { Message } from '../core/message.js';
+import type { IngestRequest } from '../files/ingest.js';
 import type { ResponseFormat } from '../llm/provider.js';
 import type { ChatRequest } from '../pipeline/chat-request.js';
-import { runPipeline } from '../pipeline/run-pipeline.js';
-import type { Owner, Run } from '../runs/run.js';
+import { type PipelineResult, type PipelineRun, runPipeline } from '../pipeline/run-pipeline.js';
+import type { Run } from '../runs/run.js';
+import type { RunStart } from '../runs/runs.js';
 import type { Services } from '../services.js';
+import { newSessionId } from '../sessions/session-manager.js';
+import { fileToolNames } from '../tools/builtin/file-tools.js';
 import { checkChatBody } from './check-chat-body.js';
+import { openFiles, readFiles, withFileTools } from './files-of-request.js';
 import { invalidRequest } from './plugins/errors.js';
 import type { ChatBody } from './schemas/chat.js';
+import { type SessionPlace, takePlace } from './session-of-request.js';
 
-/** Without authentication everything belongs to one caller. */
-export const anonymous: Owner = { tenant: 'default', subject: 'anonymous' };
+/** Without authentication everything belongs to one caller, who may use everything. */
+export const anonymous: Caller = { tenant: 'default', subject: 'anonymous', roles: [everyRole] };
 
 export type ChatCall = {
   requestId: string;
   body: ChatBody;
   idempotencyKey: string | undefined;
   isStream: boolean;
+  /** The run is in a session in any case: one that nobody has is made when the run starts. */
+  makesSession?: boolean;
 };
 
-/** Starts the run that a chat request asks for, or finds the one its Idempotency-Key started. */
-export function startRun(services: Services, call: ChatCall): Run {
+/** A chat request without what has to be read first. */
+type Chat = Omit<ChatRequest, 'files'>;
+
+/**
+ * Starts the run that a chat request asks for, or finds the one its Idempotency-Key started. What the request names by
+ * address is checked before, and fetched by the run. `signal` ends the waiting of a caller who left.
+ */
+export async function startRun(services: Services, call: ChatCall, signal: AbortSignal): Promise<Run> {
   const { body, idempotencyKey: key } = call;
   const problems = checkChatBody(body);
   if (problems.length > 0) throw invalidRequest(problems);
-  return services.runs.start(
-    {
-      owner: anonymous,
-      requestId: call.requestId,
-      showThinking: body.show_thinking ?? false,
-      onDisconnect: body.on_disconnect ?? 'cancel',
-      metadata: body.metadata,
-      idempotency: key === undefined ? undefined : { key, bodyHash: hashOf(body) },
-    },
-    () => {
-      const chat = toChatRequest(services, body, call.isStream);
-      return (run) =>
-        runPipeline(services.pipeline, chat, { id: run.id, deadlineAt: run.deadlineAt }, run.signal);
-    },
-  );
+  const sessionId = body.session_id ?? (call.makesSession ? newSessionId() : undefined);
+  const start: RunStart = {
+    owner: anonymous,
+    requestId: call.requestId,
+    message: body.message,
+    showThinking: body.show_thinking ?? false,
+    onDisconnect: body.on_disconnect ?? 'cancel',
+    metadata: body.metadata,
+    sessionId,
+    idempotency: key === undefined ? undefined : { key, bodyHash: hashOf(body) },
+  };
+  const earlier = services.runs.findStarted(start);
+  if (earlier) return earlier;
+  if (sessionId !== undefined && !call.makesSession)
+    await services.sessions.get(anonymous, sessionId, signal);
+  const sources = await openFiles(services, body, signal);
+  let place: SessionPlace | undefined;
+  const run = services.runs.start(start, () => {
+    const chat = toChatRequest(services, body, call.isStream);
+    const reading = { sources, question: body.message, acceptsImages: acceptsImages(services, chat) };
+    services.files.check(reading);
+    // last, because it is given up only at the end of a run
+    if (sessionId !== undefined) {
+      const made = call.makesSession ? { history: chat.history } : undefined;
+      place = takePlace(services, anonymous, { sessionId, body, made });
+    }
+    const answer = (history: Message[], started: Run) =>
+      work(services, { ...chat, history }, reading, body.tools, started);
+    return (started) =>
+      place ? place.carryOut(started, (history) => answer(history, started)) : answer(chat.history, started);
+  });
+  place?.follow(run);
+  return run;
+}
+
+/** Reads the files, which is the first thing that a run does, and answers. */
+async function* work(
+  services: Services,
+  chat: Chat,
+  reading: IngestRequest,
+  toolNames: string[] | undefined,
+  run: Run,
+): AsyncGenerator<PipelineEvent, PipelineResult, undefined> {
+  const { files, images, release } = await readFiles(services, reading, run.signal);
+  const request: ChatRequest = {
+    ...chat,
+    files,
+    images: [...chat.images, ...images],
+    tools: withFileTools(chat.tools, files, toolNames),
+  };
+  try {
+    return yield* runPipeline(services.pipeline, request, toPipelineRun(run, anonymous), run.signal);
+  } finally {
+    release();
+  }
+}
+
+function toPipelineRun({ id, options, deadlineAt, steering }: Run, caller: Caller): PipelineRun {
+  return { id, requestId: options.requestId, deadlineAt, caller, steering };
 }
 
 /** A hash that is the same for bodies that differ in the order of their fields only. */
@@ -56,37 +116,31 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item)]));
 }
 
-function toChatRequest(services: Services, body: ChatBody, isStream: boolean): ChatRequest {
-  if (body.session_id !== undefined) throw new Fault('not_found', 'There is no such session.');
+function toChatRequest(services: Services, body: ChatBody, isStream: boolean): Chat {
   return {
     message: body.message,
-    files: (body.files ?? []).map((file, index) =>
-      ingestFile(
-        {
-          name: (file.file_name ?? file.path) as string,
-          content: file.content ?? Buffer.from(file.content_base64 ?? '', 'base64'),
-          lineStart: file.line_start,
-          lineEnd: file.line_end,
-        },
-        index,
-      ),
-    ),
     images: (body.images ?? []).map(({ data, mime_type }) => ({ type: 'image', data, mimeType: mime_type })),
-    history: body.history ?? [],
-    memoryLimit: body.memory_limit ?? 10,
+    history: (body.history ?? []).slice(-(body.memory_limit ?? 10)).map(toMessage),
     ...resolveModel(services, body),
     effort: body.effort ?? services.config.defaultEffort,
+    isEffortNamed: body.effort !== undefined,
     temperature: body.temperature ?? 0.7,
     maxTokens: body.max_tokens,
     maxCostUsd: body.max_cost_usd,
     contextWindow: body.context_window_size,
     tools: resolveTools(services, body.tools),
+    areToolsNamed: body.tools !== undefined,
     responseFormat: (body.response_format ?? { type: 'text' }) as ResponseFormat,
     mayRevise: !isStream || (body.allow_revision ?? false),
   };
 }
 
-function resolveModel({ catalog, providerNames }: Services, body: ChatBody) {
+function toMessage({ role, content }: NonNullable<ChatBody['history']>[number]): Message {
+  return role === 'assistant' ? { role, content: [{ type: 'text', text: content }] } : { role, content };
+}
+
+function resolveModel(services: Services, body: ChatBody) {
+  const { catalog, providerNames } = services;
   const refuse = (path: string, message: string): never => {
     throw invalidRequest([{ path, message } satisfies FieldProblem]);
   };
@@ -99,27 +153,32 @@ function resolveModel({ catalog, providerNames }: Services, body: ChatBody) {
     const ids = catalog.models().filter((known) => provider === undefined || known.provider === provider);
     refuse('model', `is not available; there is: ${listOf(ids.map((known) => known.id))}`);
   }
-  const able = model ? [model] : catalog.models().filter((known) => !provider || known.provider === provider);
-  if (body.images?.length && !able.some((known) => known.accepts.images)) {
+  if (body.images?.length && !acceptsImages(services, { model, provider })) {
     refuse('images', 'are not accepted by any available model');
   }
   return { model, provider };
 }
 
+/** Whether a model that may answer the request sees. */
+function acceptsImages(
+  { catalog }: Services,
+  { model, provider }: Pick<Chat, 'model' | 'provider'>,
+): boolean {
+  const able = model ? [model] : catalog.models().filter((known) => !provider || known.provider === provider);
+  return able.some((known) => known.accepts.images);
+}
+
 function resolveTools({ tools }: Services, names: string[] | undefined) {
-  if (!names) return tools.list();
+  const usable = tools.list(anonymous);
+  if (!names) return usable;
+  const known = [...usable.map((tool) => tool.name), ...fileToolNames].sort();
   const problems = names.flatMap((name, index) =>
-    tools.find(name)
+    known.includes(name)
       ? []
-      : [
-          {
-            path: `tools[${index}]`,
-            message: `is not a tool; there is: ${listOf(tools.list().map((tool) => tool.name))}`,
-          },
-        ],
+      : [{ path: `tools[${index}]`, message: `is not a tool; there is: ${listOf(known)}` }],
   );
   if (problems.length > 0) throw invalidRequest(problems);
-  return tools.list().filter((tool) => names.includes(tool.name));
+  return usable.filter((tool) => names.includes(tool.name));
 }
 
 function listOf(names: string[]): string {

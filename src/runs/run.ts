@@ -2,6 +2,7 @@ import { DeadlineReached } from '../core/abort.js';
 import { Fault, toFault } from '../core/errors.js';
 import type { AnswerSummary, Attempt, Phase, PipelineEvent, RunEvent } from '../core/events.js';
 import { addUsage, noUsage, type Usage } from '../core/message.js';
+import { createMessageQueue } from '../core/message-queue.js';
 import type { RunLog } from './run-log.js';
 
 /** Whom a run belongs to. Nobody else may know that it exists. */
@@ -47,6 +48,8 @@ export class Run {
   readonly phases: PhaseRecord[] = [];
   readonly attempts: Attempt[] = [];
   readonly ended: Promise<RunOutcome>;
+  /** what the caller says while the run is under way: the model hears it before its next call */
+  readonly steering = createMessageQueue();
   status: RunStatus = 'running';
   usage: Usage = noUsage;
   endedAt: number | undefined;
@@ -107,9 +110,18 @@ export class Run {
         this.log.append(event);
         return;
       case 'tool-start':
-      case 'tool-progress':
       case 'tool-end':
         this.log.append(event);
+        return;
+      case 'tool-progress': {
+        const { partialResult: _, ...progress } = event;
+        this.log.append(progress);
+        return;
+      }
+      case 'turn-start':
+      case 'message-end':
+      case 'tool-call-start':
+      case 'tool-call-delta':
         return;
       default:
         event satisfies never;
@@ -168,6 +180,11 @@ export class Run {
   /** Stops the run; it ends in an error of the fault's type. Does nothing once it has ended. */
   cancel(fault = new Fault('cancelled', 'The run was cancelled.')): void {
     if (this.status === 'running') this.controller.abort(fault);
+  }
+
+  /** Says something to the model while it is at work; it hears it before its next call. False: it has answered. */
+  steer(content: string): boolean {
+    return this.status === 'running' && this.steering.push({ role: 'user', content });
   }
 
   /** Counts a reader in. The returned function counts it out once; the last one to leave may cancel the run. */

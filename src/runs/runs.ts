@@ -12,7 +12,7 @@ export type RunWork = (
 
 /** Told of each run from outside, for logs and metrics. Must not throw. */
 export type RunObserver = {
-  onStart(run: Run): void;
+  onStart(run: Run, start: RunStart): void;
   onEvent(run: Run, event: PipelineEvent): void;
   onEnd(run: Run, outcome: RunOutcome): void;
   onRejected(reason: 'overloaded' | 'shutting_down'): void;
@@ -33,9 +33,13 @@ export type RunsOptions = {
 export type RunStart = {
   owner: Owner;
   requestId: string;
+  /** what the caller said, for observers; the run itself does not keep it */
+  message?: string | undefined;
   showThinking: boolean;
   onDisconnect: 'cancel' | 'continue';
   metadata?: Record<string, unknown> | undefined;
+  /** the session that the run belongs to */
+  sessionId?: string | undefined;
   idempotency?: { key: string; bodyHash: string } | undefined;
 };
 
@@ -48,6 +52,8 @@ export interface Runs {
    * key with another body, or what `prepare` throws.
    */
   start(start: RunStart, prepare: () => RunWork): Run;
+  /** The run that this owner's idempotency key already started. Throws `idempotency_mismatch` for another body. */
+  findStarted(start: RunStart): Run | undefined;
   /** The owner's run. Throws `not_found`, or `gone` when its log is no longer held. */
   find(id: string, owner: Owner): Run;
   /** Refuses new runs, waits for the live ones up to `timeoutMs`, ends the rest in a retryable error. */
@@ -166,6 +172,7 @@ export function createRuns(options: RunsOptions): Runs {
     get isDraining() {
       return isDraining;
     },
+    findStarted: findByKey,
     start(start, prepare) {
       const existing = findByKey(start);
       if (existing) return existing;
@@ -185,6 +192,7 @@ export function createRuns(options: RunsOptions): Runs {
         showThinking: start.showThinking,
         onDisconnect: start.onDisconnect,
         metadata: start.metadata,
+        sessionId: start.sessionId,
         timeoutMs: options.runTimeoutMs,
       });
       runs.set(run.id, run);
@@ -194,7 +202,7 @@ export function createRuns(options: RunsOptions): Runs {
         keys.set(name, { run, bodyHash: start.idempotency.bodyHash });
         keyOfRun.set(run.id, name);
       }
-      options.observer.onStart(run);
+      options.observer.onStart(run, start);
       void carryOut(run, work);
       return run;
     },

@@ -136,11 +136,11 @@ const wrongBodies: Record<string, [body: unknown, refusal: Refusal]> = {
   'an unknown provider': [{ ...ask, provider: 'acme' }, one('provider', 'is not configured; there is: demo')],
   'an unknown tool': [
     { ...ask, tools: ['calculator', 'teleport'] },
-    one('tools[1]', 'is not a tool; there is: calculator, current_time'),
+    one('tools[1]', 'is not a tool; there is: calculator, current_time, read_file_part, search_files'),
   ],
   'a tool that every object has': [
     { ...ask, tools: ['constructor'] },
-    one('tools[0]', 'is not a tool; there is: calculator, current_time'),
+    one('tools[0]', 'is not a tool; there is: calculator, current_time, read_file_part, search_files'),
   ],
   'tools that are no list': [{ ...ask, tools: 'calculator' }, one('tools', 'must be an array')],
   '51 history items': [
@@ -178,8 +178,8 @@ const wrongBodies: Record<string, [body: unknown, refusal: Refusal]> = {
     one('files[1]', 'must have exactly one of content, content_base64, signed_url'),
   ],
   'a signed URL': [
-    { ...ask, files: [{ file_name: 'a.txt', signed_url: 'https://files.example/a.txt' }] },
-    one('files[0].signed_url', 'is not supported; send the content'),
+    { ...ask, files: [{ file_name: 'a.txt', signed_url: 'https://169.254.169.254/a.txt' }] },
+    one('files[0].signed_url', 'names a host that has no public address'),
   ],
   'bad base64': [
     { ...ask, files: [{ file_name: 'a.txt', content_base64: 'S*k=' }] },
@@ -191,7 +191,7 @@ const wrongBodies: Record<string, [body: unknown, refusal: Refusal]> = {
   ],
   'a file that is not text': [
     { ...ask, files: [{ file_name: 'a.bin', content_base64: 'AP/+' }] },
-    one('files[0].content_base64', 'is not UTF-8 text; only text files can be read', {
+    one('files[0].content_base64', 'is no text and no type of file that can be read', {
       status: 422,
       kind: 'invalid_file',
     }),

@@ -171,7 +171,12 @@ describe('GET /api/chat/status', () => {
       streaming_enabled: true,
       available_providers: ['demo'],
       provider_health: { demo: healthy },
-      features: { tools: ['calculator', 'current_time'], docs: true, metrics: true },
+      features: {
+        tools: ['calculator', 'current_time', 'read_file_part', 'search_files'],
+        docs: true,
+        metrics: true,
+        sessions: 'memory',
+      },
       limits: {
         max_context_tokens: null,
         max_concurrent_requests: 150,
@@ -180,6 +185,7 @@ describe('GET /api/chat/status', () => {
         max_body_bytes: 33_554_432,
         max_turns: 10,
         max_tool_calls: 50,
+        max_sessions: null,
       },
       active_runs: 0,
     });
@@ -194,6 +200,7 @@ describe('GET /api/chat/status', () => {
       MAX_BODY_BYTES: '1000',
       MAX_TURNS: '4',
       MAX_TOOL_CALLS: '0',
+      MAX_SESSIONS: '5',
       ENABLE_METRICS: 'false',
     });
     const { limits, features } = await get(service, '/api/chat/status');
@@ -205,6 +212,7 @@ describe('GET /api/chat/status', () => {
       max_body_bytes: 1000,
       max_turns: 4,
       max_tool_calls: 0,
+      max_sessions: 5,
     });
     expect(features.metrics).toBe(false);
     const { models } = await get(service, '/api/chat/models');

@@ -286,11 +286,15 @@ test('an answer that broke off and is not continued before the deadline is an er
 
 test('no call asks for more than the window of its model has room for', async () => {
   const fake = await useFakeLlm({ requireScript: true, models: [{ id: 'small', max_model_len: 4096 }] });
-  fake.script({ text: 'word '.repeat(1500), finishReason: 'length' }, { text: 'The end.' });
+  const words = Array.from({ length: 600 }, (_, index) => `word ${index} `).join('');
+  fake.script({ text: words, finishReason: 'length' }, { text: 'The end.' });
   const service = await startService({ VLLM_ENDPOINT: fake.url });
   const body = { message: 'Tell me something.', tools: [] };
   const answer = await (await fetch(`${service.url}/api/chat`, jsonPost(body))).json();
-  expect(answer).toMatchObject({ finish_reason: 'stop', content: expect.stringMatching(/word The end\.$/) });
+  expect(answer).toMatchObject({
+    finish_reason: 'stop',
+    content: expect.stringMatching(/word 599 The end\.$/),
+  });
   const asked = fake.requests.map((request) => Number(request.body.max_tokens));
   expect(asked[0]).toBeLessThanOrEqual(4096);
   // about 1,500 tokens of answer stand in the window by then

@@ -219,6 +219,7 @@ const promised: Record<string, [type: string, labels: string[]]> = {
   http_request_duration_seconds: ['histogram', ['method', 'route', 'status_code']],
   paf_runs_total: ['counter', ['outcome']],
   paf_active_runs: ['gauge', []],
+  paf_busy_sessions: ['gauge', []],
   paf_run_duration_seconds: ['histogram', []],
   paf_upee_phase_duration_seconds: ['histogram', ['phase']],
   paf_llm_requests_total: ['counter', ['model', 'outcome', 'provider']],
@@ -227,9 +228,17 @@ const promised: Record<string, [type: string, labels: string[]]> = {
   // without a sample where no model has a price
   paf_llm_cost_usd_total: ['counter', []],
   paf_llm_breaker_state: ['gauge', ['provider']],
+  // labels come with the first configured server
+  paf_mcp_servers: ['gauge', []],
   paf_errors_total: ['counter', ['type']],
   paf_rejected_requests_total: ['counter', ['reason']],
+  paf_event_log_dropped_total: ['counter', []],
+  // labels come with the first worker and the first task
+  paf_workers: ['gauge', []],
+  paf_worker_tasks_total: ['counter', []],
+  paf_worker_task_duration_seconds: ['histogram', []],
   paf_stream_readers: ['gauge', []],
+  paf_websocket_connections: ['gauge', []],
 };
 
 test('the promised metrics are there with their types and labels, and no others of ours', async () => {

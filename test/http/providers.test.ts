@@ -99,7 +99,7 @@ describe('settings alone', () => {
     for (const url of [rootOf(fake), `${rootOf(fake)}//`, fake.url]) {
       fake.script({ text: 'From Anthropic.' });
       const service = await startService(anthropicEnv(url));
-      const stream = await streamChat(service, { message: 'Hello' });
+      const stream = await streamChat(service, { message: 'Hello', effort: 'standard' });
       const events = await stream.ended;
       expect(contentOf(events)).toBe('From Anthropic.');
       expect(events.find(({ event }) => event === 'complete')?.data).toMatchObject({
@@ -108,6 +108,15 @@ describe('settings alone', () => {
       });
       expect(Object.keys((await providersOf(service)).providers)).toEqual(['anthropic']);
     }
+  });
+
+  test('make the small model answer a simple question whose effort is not named', async () => {
+    const fake = await useFakeAnthropic({ apiKey: 'sk-anthropic' });
+    fake.script({ text: 'Paris.' });
+    const service = await startService(anthropicEnv(rootOf(fake)));
+    const question = { message: 'What is the capital of France?', effort: undefined };
+    const answer = await ask(service, question);
+    expect(answer).toMatchObject({ content: 'Paris.', model: 'claude-haiku-5-5' });
   });
 
   test('make Bedrock answer', async () => {

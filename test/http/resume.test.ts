@@ -150,7 +150,7 @@ test.each([
 
 test.each([
   ['events', { runLogEvents: 4 }],
-  ['bytes', { runLogBytes: 1400 }],
+  ['bytes', { runLogBytes: 2000 }],
 ])('a cursor whose events were given up for the bound on %s gets 410', async (_bound, overrides) => {
   const { service } = await startChat([hello], {}, overrides);
   const answer = await fetch(`${service.url}/api/chat`, jsonPost(ask));
@@ -225,7 +225,7 @@ test('a browser-style EventSource that is cut again and again loses nothing, and
   const { service } = await startChat([{ chunks: words, reasoning: 'Be kind.' }]);
   const original = await (await streamChat(service, { ...ask, show_thinking: true })).ended;
   const run = original.at(-2)?.data.run_id as string;
-  const network = cuttingFetch(900);
+  const network = cuttingFetch(1500);
   const source = new EventSource(eventsUrl(service, run), { fetch: network.fetch as never });
   onTestFinished(() => source.close());
   const seen: SseEvent[] = [];

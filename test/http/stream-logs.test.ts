@@ -1,6 +1,9 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import type { ScriptedReply } from '../../scripts/fake-llm/server.ts';
 import { startChat } from '../helpers/chat.ts';
+import { useFolder } from '../helpers/folders.ts';
 import { jsonPost, streamChat } from '../helpers/service.ts';
 
 const body = {
@@ -36,31 +39,76 @@ const toolCalls = [
 ];
 
 /** As often as a provider is asked for one answer. */
-const thrice = (reply: ScriptedReply) => [reply, reply, reply];
+const thrice = <T>(each: T) => [each, each, each];
 
-test.each<[string, string, ScriptedReply[]]>([
-  ['an answer', 'completed', [answer]],
-  ['an answer with tools', 'completed', [{ toolCalls }, answer]],
-  ['a refusal', 'failed', [{ fault: { type: 'status', status: 400, body: providerText } }]],
-  ['a refused key', 'failed', [{ fault: { type: 'status', status: 401, body: providerText } }]],
+test.each<[what: string, outcome: string, replies: ScriptedReply[], calls: string[]]>([
+  ['an answer', 'completed', [answer], ['llm ok']],
+  [
+    'an answer with tools',
+    'completed',
+    [{ toolCalls }, answer],
+    ['llm ok', 'calculator false', 'unknown false', 'llm ok'],
+  ],
+  [
+    'a refusal',
+    'failed',
+    [{ fault: { type: 'status', status: 400, body: providerText } }],
+    ['llm rejected provider_rejected'],
+  ],
+  [
+    'a refused key',
+    'failed',
+    [{ fault: { type: 'status', status: 401, body: providerText } }],
+    ['llm unavailable provider_unavailable'],
+  ],
   [
     'an error in the stream',
     'failed',
     thrice({ ...answer, fault: { type: 'error', after: 2, body: providerText } }),
+    thrice('llm error provider_error'),
   ],
-  ['a broken stream', 'failed', thrice({ ...answer, fault: 'cut:2' })],
-  ['garbage', 'failed', thrice({ ...answer, fault: 'malformed:2' })],
-])('%s leaves one line about the run and no text in the logs', async (_what, outcome, replies) => {
-  const env = { OPENAI_API_KEY: 'sk-secret-0123456789', LOG_LEVEL: 'trace' };
-  const { service } = await startChat(replies, env);
-  const stream = await streamChat(service, body, { ...headers, 'x-request-id': 'req-log' });
-  await stream.ended;
-  const lines = service.logs.filter((line) => line.run_id === stream.runId);
-  expect(lines).toHaveLength(1);
-  expect(lines[0]).toMatchObject({ request_id: 'req-log', outcome });
-  expect(JSON.stringify(service.logs)).not.toMatch(secrets);
-  expect(await (await fetch(`${service.url}/metrics`)).text()).not.toMatch(secrets);
-});
+  ['a broken stream', 'failed', thrice({ ...answer, fault: 'cut:2' }), thrice('llm error provider_error')],
+  ['garbage', 'failed', thrice({ ...answer, fault: 'malformed:2' }), thrice('llm error provider_error')],
+])(
+  '%s leaves a line about each call and one about the run, and no text anywhere',
+  async (_what, outcome, replies, calls) => {
+    const folder = useFolder();
+    const secret = { OPENAI_API_KEY: 'sk-secret-0123456789', LOG_LEVEL: 'trace' };
+    for (const name of ['events.jsonl', 'events.db']) {
+      const path = join(folder, name);
+      const { service } = await startChat(replies, { ...secret, EVENT_LOG: path });
+      const stream = await streamChat(service, body, { ...headers, 'x-request-id': 'req-log' });
+      await stream.ended;
+      const lines = service.logs.filter((line) => line.run_id === stream.runId);
+      expect(lines.map((line) => line.request_id)).toEqual(lines.map(() => 'req-log'));
+      expect(lines.slice(0, -1).map(callOf)).toEqual(calls);
+      expect(lines.at(-1)).toMatchObject({ msg: `run ${outcome}`, outcome });
+      expect(JSON.stringify(service.logs)).not.toMatch(secrets);
+      expect(await (await fetch(`${service.url}/metrics`)).text()).not.toMatch(secrets);
+      await service.close();
+      const kept = readFileSync(path, 'latin1');
+      expect(kept).toContain(stream.runId);
+      expect(kept).not.toMatch(secrets);
+    }
+  },
+);
+
+/** A line about a call, in few words. */
+function callOf({
+  msg,
+  tool,
+  ok,
+  outcome,
+  provider,
+  model,
+  error_type,
+  duration_ms,
+}: Record<string, unknown>) {
+  expect(duration_ms).toBeGreaterThanOrEqual(0);
+  if (msg === 'tool call') return `${tool} ${ok}`;
+  expect([msg, provider, model]).toEqual(['llm call', 'openai', 'fake-model']);
+  return ['llm', outcome, error_type].filter((word) => word !== undefined).join(' ');
+}
 
 test('a surprise inside the service is logged with its place, without its text', async () => {
   const { service } = await startChat([], { LOG_LEVEL: 'trace' });
@@ -73,7 +121,7 @@ test('a surprise inside the service is logged with its place, without its text',
     error: 'Something went wrong inside the service.',
     retryable: false,
   });
-  const [line] = service.logs.filter((each) => each.run_id === stream.runId);
+  const line = service.logs.findLast((each) => each.run_id === stream.runId);
   expect(line?.error).toMatchObject({ name: 'TypeError', stack: expect.any(Array) });
   expect(JSON.stringify(service.logs)).not.toMatch(secrets);
 });

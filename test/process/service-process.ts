@@ -5,8 +5,6 @@ import { fileURLToPath } from 'node:url';
 import { onTestFinished } from 'vitest';
 import type { TestService } from '../helpers/service.ts';
 
-const main = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
-
 export type ServiceProcess = Pick<TestService, 'url'> & {
   readonly pid: number;
   readonly stdout: () => string;
@@ -20,14 +18,22 @@ export type ServiceProcess = Pick<TestService, 'url'> & {
 
 /** The built service in a process of its own, which the test's end kills. `env` is its whole environment. */
 export function spawnService(env: Record<string, string> = {}): Omit<ServiceProcess, 'url'> {
-  const child = spawn(process.execPath, ['--max-semi-space-size=8', main], {
-    env: { HOST: '127.0.0.1', PORT: '0', ...env },
+  return spawnBuilt('main', { HOST: '127.0.0.1', PORT: '0', ...env });
+}
+
+/** A program of `dist` in a process of its own, which the test's end kills, or another one. */
+export function spawnBuilt(
+  name: 'main' | 'worker-main',
+  env: Record<string, string>,
+  atEnd: (close: () => void) => void = onTestFinished,
+): Omit<ServiceProcess, 'url'> {
+  const program = fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url));
+  const child = spawn(process.execPath, ['--max-semi-space-size=8', program], {
+    env,
     cwd: fileURLToPath(new URL('.', import.meta.url)),
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  onTestFinished(() => {
-    child.kill('SIGKILL');
-  });
+  atEnd(() => void child.kill('SIGKILL'));
   const stdout = collect(child, 'stdout');
   const stderr = collect(child, 'stderr');
   const exited = once(child, 'close').then(([code, signal]) => (code ?? signal) as number | string);

@@ -11,8 +11,15 @@ const megabyte = 1024 * 1024;
 
 /** An answer of so many MiB in deltas of 2,000 bytes. */
 function hugeReply(megabytes: number): ScriptedReply {
-  const chunk = 'A line of a long story that nobody reads to its end.\n'.repeat(38).slice(0, 1999);
-  return { chunks: Array<string>(Math.ceil((megabytes * megabyte) / 2000)).fill(`${chunk}\n`) };
+  const chunkOf = (chunk: number) =>
+    Array.from(
+      { length: 38 },
+      (_, line) => `${chunk}/${line}: A line of a story that nobody reads to its end.\n`,
+    )
+      .join('')
+      .slice(0, 1999);
+  const length = Math.ceil((megabytes * megabyte) / 2000);
+  return { chunks: Array.from({ length }, (_, index) => `${chunkOf(index)}\n`) };
 }
 
 const ask = { message: 'Tell a long story.' };

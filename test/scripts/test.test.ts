@@ -4,7 +4,10 @@ import { createProject, type Project } from './project.ts';
 let project: Project;
 beforeEach(() => {
   project = createProject();
-  for (const tool of ['biome', 'tsc', 'knip']) project.write(`stand-ins/bin/${tool}`, passingTool, 0o755);
+  // nothing is to be installed on the machine by a test
+  project.write('tools/redis-server', '#!/bin/sh\n', 0o755);
+  for (const tool of ['biome', 'buf', 'tsc', 'knip'])
+    project.write(`stand-ins/bin/${tool}`, passingTool, 0o755);
   vitestReports({ numTotalTests: 12, numPassedTests: 12, numFailedTests: 0, numFailedTestSuites: 0 }, 0);
 });
 afterEach(() => project.close());
@@ -31,10 +34,18 @@ const headings = (text: string) => [...text.matchAll(/^== (.*)$/gm)].map(([, hea
 test('runs every check and ends with the numbers of the tests', async () => {
   const { code, stdout } = await project.run('test.sh').ended;
   expect({ code, last: lastLine(stdout) }).toEqual({ code: 0, last: '12 passed, 0 failed' });
-  expect(headings(stdout)).toEqual(['Packages', 'Format and lint', 'Types', 'Unused code', 'Build', 'Tests']);
-  expect(stdout.match(/^ {3}\d+ s$/gm)).toHaveLength(6);
+  expect(headings(stdout)).toEqual([
+    'Packages',
+    'Format and lint',
+    'Protocol',
+    'Types',
+    'Unused code',
+    'Build',
+    'Tests',
+  ]);
+  expect(stdout.match(/^ {3}\d+ s$/gm)).toHaveLength(7);
   expect(project.read('tool-calls')).toMatch(
-    /^biome ci --error-on-warnings --colors=off\ntsc -p tsconfig.check.json\nknip \nvitest run --reporter=default --reporter=json --outputFile.json=.cache\/test-results.\d+.json\n$/,
+    /^biome ci --error-on-warnings --colors=off\nbuf lint\ntsc -p tsconfig.check.json\nknip \nvitest run --reporter=default --reporter=json --outputFile.json=.cache\/test-results.\d+.json\n$/,
   );
   expect(project.has('dist/main.js')).toBe(true);
 });
@@ -47,8 +58,9 @@ test('installs and builds only once', async () => {
 
 test.each([
   ['biome', 'Format and lint', 2],
-  ['tsc', 'Types', 3],
-  ['knip', 'Unused code', 4],
+  ['buf', 'Protocol', 3],
+  ['tsc', 'Types', 4],
+  ['knip', 'Unused code', 5],
 ])('when %s fails, the last line says so and nothing more is run', async (tool, step, count) => {
   failingTool(tool);
   const { code, stdout } = await project.run('test.sh').ended;

@@ -72,14 +72,17 @@ export function toProblem(fault: Fault, requestId: string): Problem {
 function fromFastify(error: unknown): Fault | undefined {
   if (!(error instanceof Error) || error instanceof Fault) return undefined;
   const { validation, validationContext, statusCode, code } = error as FastifyError;
-  if (validation) {
-    const examined = validation.slice(0, maxExaminedProblems);
-    const problems = examined.map((problem) => toFieldProblem(problem, validationContext));
-    return invalidRequest(problems, examined.length < validation.length);
-  }
+  if (validation) return schemaFault(validation, validationContext);
   if (statusCode === undefined || statusCode >= 500) return undefined;
   const type = typeOfStatus(statusCode);
   return new Fault(type, detailOf[code] ?? `${STATUS_CODES[statusCode] ?? 'Bad request'}.`);
+}
+
+/** What a schema has against a value, as a 400. `context` names the value as a whole. */
+export function schemaFault(validation: FastifySchemaValidationError[], context?: string): Fault {
+  const examined = validation.slice(0, maxExaminedProblems);
+  const problems = examined.map((problem) => toFieldProblem(problem, context));
+  return invalidRequest(problems, examined.length < validation.length);
 }
 
 const detailOf: Record<string, string> = {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
+import { isWebSocketUpgrade } from './upgrades.js';
 
 /** Time that open responses get for their last bytes when the app closes. */
 const flushTimeoutMs = 5000;
@@ -8,7 +9,9 @@ const flushTimeoutMs = 5000;
 export function registerInFlight(app: FastifyInstance): void {
   const open = new Set<ServerResponse>();
   let onEmpty = () => {};
-  app.addHook('onRequest', async (_request, reply) => {
+  app.addHook('onRequest', async (request, reply) => {
+    // sockets are closed by their routes
+    if (isWebSocketUpgrade(request.raw)) return;
     open.add(reply.raw);
     reply.raw.once('close', () => {
       open.delete(reply.raw);

@@ -16,13 +16,18 @@ export function registerJsonBody(app: FastifyInstance): void {
     { parseAs: 'buffer' },
     async (request: FastifyRequest, bytes: Buffer) => {
       checkEncoding(request);
-      const text = decode(bytes);
-      checkShape(bytes);
-      const value = parse(text);
-      checkNames(value, []);
-      return value;
+      return parseJson(bytes);
     },
   );
+}
+
+/** The value that bytes from outside stand for. Throws for what is no JSON, too deep or too much to be a real body. */
+export function parseJson(bytes: Buffer, name = 'body'): unknown {
+  const text = decode(bytes, name);
+  checkShape(bytes, name);
+  const value = parse(text, name);
+  checkNames(value, []);
+  return value;
 }
 
 /** For routes that read no body: whatever comes is let pass by. */
@@ -43,20 +48,20 @@ function checkEncoding({ headers }: FastifyRequest): void {
   );
 }
 
-function decode(bytes: Buffer): string {
-  if (bytes.length === 0) throw invalidBody('The body is empty; send a JSON object.');
+function decode(bytes: Buffer, name: string): string {
+  if (bytes.length === 0) throw invalidBody(`The ${name} is empty; send a JSON object.`);
   try {
     return utf8.decode(bytes);
   } catch (cause) {
-    throw invalidBody('The body is not valid UTF-8.', cause);
+    throw invalidBody(`The ${name} is not valid UTF-8.`, cause);
   }
 }
 
-function parse(text: string): unknown {
+function parse(text: string, name: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw invalidBody('The body is not valid JSON.', cause);
+    throw invalidBody(`The ${name} is not valid JSON.`, cause);
   }
 }
 
@@ -68,7 +73,7 @@ const space = 0x20;
 const [quote, comma, openArray, backslash, closeArray, openObject, closeObject] = Buffer.from('",[\\]{}');
 
 /** Refuses what is nested too deeply or has too many values; parsing it would already block the process. */
-function checkShape(bytes: Buffer): void {
+function checkShape(bytes: Buffer, name: string): void {
   let depth = 0;
   let values = 1;
   let previous: number | undefined;
@@ -79,8 +84,8 @@ function checkShape(bytes: Buffer): void {
     else if (byte === comma || previous === openArray || previous === openObject) values += 1;
     if (byte === openArray || byte === openObject) depth += 1;
     else if (byte === quote) at = endOfString(bytes, at);
-    if (depth > maxDepth) throw invalidBody(`The body is nested more than ${maxDepth} levels deep.`);
-    if (values > maxValues) throw invalidBody(`The body has more than ${maxValues} values.`);
+    if (depth > maxDepth) throw invalidBody(`The ${name} is nested more than ${maxDepth} levels deep.`);
+    if (values > maxValues) throw invalidBody(`The ${name} has more than ${maxValues} values.`);
     previous = byte;
   }
 }

@@ -15,10 +15,15 @@ const options = {
  * text, so their types are coerced. Answers are written as they are: the schemas document them.
  */
 export function registerValidation(app: FastifyInstance): void {
-  const strict = new Ajv2020({ ...options, coerceTypes: false });
+  const strict = createBodyValidator();
   const coercing = new Ajv2020({ ...options, coerceTypes: true });
   app.setValidatorCompiler(({ schema, httpPart }) =>
     (httpPart === 'body' ? strict : coercing).compile(schema),
   );
   app.setSerializerCompiler(() => JSON.stringify);
+}
+
+/** For bodies, and for what is like one. */
+export function createBodyValidator(): Ajv2020 {
+  return new Ajv2020({ ...options, coerceTypes: false });
 }

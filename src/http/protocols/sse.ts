@@ -119,7 +119,7 @@ function toWire(event: Exclude<RunEvent, { type: 'text-delta' | 'run-done' }>): 
     case 'phase-end':
       return ['thinking', toThinkingPayload(event)];
     case 'reasoning-delta':
-      return ['reasoning', { content: event.text }];
+      return ['reasoning', toReasoning(event)];
     case 'tool-start':
       return ['tool_call', { id: event.id, name: event.name, arguments: event.arguments }];
     case 'tool-progress': {
@@ -146,4 +146,13 @@ function toWire(event: Exclude<RunEvent, { type: 'text-delta' | 'run-done' }>): 
     default:
       return event satisfies never;
   }
+}
+
+/** The seals are for agents whose loop is elsewhere: they send them back with the thinking. */
+function toReasoning({ text, signature, redacted }: Extract<RunEvent, { type: 'reasoning-delta' }>) {
+  return {
+    content: text,
+    ...(signature === undefined ? {} : { signature }),
+    ...(redacted === undefined ? {} : { redacted }),
+  };
 }

@@ -1,6 +1,8 @@
 import type { App } from '../../app.js';
 import type { Services } from '../../services.js';
+import { fileToolNames } from '../../tools/builtin/file-tools.js';
 import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
+import { anonymous } from '../start-run.js';
 import { toHealthPayload } from './health.js';
 
 export function registerCatalogRoutes(app: App, services: Services): void {
@@ -95,9 +97,10 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         Object.entries(services.providerStates()).map(([name, status]) => [name, toHealthPayload(status)]),
       ),
       features: {
-        tools: tools.list().map((tool) => tool.name),
+        tools: [...tools.list(anonymous).map((tool) => tool.name), ...fileToolNames].sort(),
         docs: config.isDocsEnabled,
         metrics: config.isMetricsEnabled,
+        sessions: config.memoryBackend,
       },
       limits: {
         max_context_tokens: config.maxContextTokens ?? null,
@@ -107,6 +110,7 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         max_body_bytes: config.maxBodyBytes,
         max_turns: config.maxTurns,
         max_tool_calls: config.maxToolCalls,
+        max_sessions: config.maxSessions ?? null,
       },
       active_runs: runs.activeCount,
     }),

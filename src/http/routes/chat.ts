@@ -8,10 +8,12 @@ import { ChatBody, IdempotencyHeaders } from '../schemas/chat.js';
 import { jsonResponse, problemResponses, ref, runIdHeader } from '../schemas/common.js';
 import { sendEvents, streamResponse } from '../send-events.js';
 import { type ChatCall, startRun } from '../start-run.js';
+import { untilClosed } from '../until-closed.js';
 
 const refusals = problemResponses(
   'invalid_request',
   'not_found',
+  'conflict',
   'gone',
   'payload_too_large',
   'unsupported_media_type',
@@ -19,12 +21,14 @@ const refusals = problemResponses(
   'idempotency_mismatch',
   'overloaded',
   'shutting_down',
+  'session_unavailable',
   'internal_error',
 );
 
 const failures = problemResponses(
   'invalid_request',
   'not_found',
+  'conflict',
   'payload_too_large',
   'unsupported_media_type',
   'invalid_file',
@@ -35,6 +39,7 @@ const failures = problemResponses(
   'provider_rejected',
   'overloaded',
   'shutting_down',
+  'session_unavailable',
   'provider_unavailable',
   'provider_timeout',
 );
@@ -53,7 +58,10 @@ export function registerChatRoutes(app: App, services: Services): void {
         response: { 200: streamResponse, ...refusals },
       },
     },
-    async (request, reply) => sendEvents(services, reply, startRun(services, toCall(request, true)), 0),
+    async (request, reply) => {
+      const run = await startRun(services, toCall(request, true), untilClosed(reply));
+      return sendEvents(services, reply, run, 0);
+    },
   );
 
   app.post(
@@ -70,7 +78,7 @@ export function registerChatRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      const run = startRun(services, toCall(request, false));
+      const run = await startRun(services, toCall(request, false), untilClosed(reply));
       reply.header('x-run-id', run.id);
       const outcome = await awaitRun(run, reply);
       if (outcome.status === 'completed') return toAnswer(run, outcome);

@@ -1,5 +1,7 @@
 import type { App } from '../../app.js';
 import type { ProviderState, Services } from '../../services.js';
+import type { McpServerStatus } from '../../tools/mcp/mcp-server.js';
+import type { WorkerStatus } from '../../workers/worker.js';
 import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
 
 export function toHealthPayload(status: ProviderState | undefined) {
@@ -12,6 +14,40 @@ export function toHealthPayload(status: ProviderState | undefined) {
     breaker: status?.breaker ?? 'closed',
   };
 }
+
+/** An MCP server in the form of a provider. */
+function toMcpHealth({ name, status, error }: McpServerStatus) {
+  const payload = {
+    status: mcpHealth[status],
+    latency_ms: null,
+    error: error === undefined ? null : `The MCP server is not available: ${error}.`,
+    last_check: null,
+    breaker: 'closed' as const,
+  };
+  return [`mcp:${name}`, payload] as const;
+}
+
+function toWorkerHealth({ endpoint, status, error }: WorkerStatus) {
+  const unavailable = error === undefined ? ('unknown' as const) : ('unhealthy' as const);
+  const payload = {
+    status: status === 'serving' ? ('healthy' as const) : unavailable,
+    latency_ms: null,
+    error: error === undefined ? null : `The worker ${error}.`,
+    last_check: null,
+    breaker: 'closed' as const,
+  };
+  return [`worker:${endpoint}`, payload] as const;
+}
+
+/** Where sessions are kept, in the same form; the memory of the process cannot fail. */
+function sessionHealth({ store }: Services['sessions']) {
+  const { status, error = null } = store.health;
+  if (store.backend === 'memory') return [];
+  const payload = { status, latency_ms: null, error, last_check: null, breaker: 'closed' as const };
+  return [[`sessions:${store.backend}`, payload] as const];
+}
+
+const mcpHealth = { connected: 'healthy', connecting: 'unknown', unavailable: 'unhealthy' } as const;
 
 export function registerHealthRoutes(app: App, services: Services): void {
   const common = { tags: ['operation'], security: [] };
@@ -35,13 +71,24 @@ export function registerHealthRoutes(app: App, services: Services): void {
     async (_request, reply) => {
       const providers = Object.entries(services.providerStates());
       const working = providers.filter(([name]) => services.isAvailable(name)).length;
-      const isAll = providers.every(([, { status }]) => status === 'healthy');
+      const mcpServers = services.mcp.status();
+      const workers = services.workers.status();
+      const isAll =
+        providers.every(([, { status }]) => status === 'healthy') &&
+        mcpServers.every(({ status }) => status === 'connected') &&
+        workers.every(({ status }) => status === 'serving') &&
+        services.sessions.store.health.status === 'healthy';
       const status = working === 0 ? 'unhealthy' : isAll ? 'healthy' : 'degraded';
       return reply.code(status === 'unhealthy' ? 503 : 200).send({
         status,
         version: services.config.version,
         timestamp: now(),
-        services: Object.fromEntries(providers.map(([name, value]) => [name, toHealthPayload(value)])),
+        services: Object.fromEntries([
+          ...providers.map(([name, value]) => [name, toHealthPayload(value)] as const),
+          ...mcpServers.map(toMcpHealth),
+          ...workers.map(toWorkerHealth),
+          ...sessionHealth(services.sessions),
+        ]),
       });
     },
   );

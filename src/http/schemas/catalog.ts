@@ -1,5 +1,6 @@
 import { Type } from 'typebox';
 import { breakerStates } from '../../core/breaker-state.js';
+import { memoryBackends } from '../../sessions/session-store.js';
 import { ref } from './common.js';
 
 const ModelsAnswer = Type.Object(
@@ -72,6 +73,7 @@ const StatusAnswer = Type.Object(
       tools: Type.Array(Type.String()),
       docs: Type.Boolean(),
       metrics: Type.Boolean(),
+      sessions: Type.Enum([...memoryBackends], { description: 'Where sessions are kept' }),
     }),
     limits: Type.Object({
       max_context_tokens: Type.Union([Type.Integer(), Type.Null()]),
@@ -81,6 +83,7 @@ const StatusAnswer = Type.Object(
       max_body_bytes: Type.Integer(),
       max_turns: Type.Integer(),
       max_tool_calls: Type.Integer(),
+      max_sessions: Type.Union([Type.Integer(), Type.Null()], { description: 'Of one owner' }),
     }),
     active_runs: Type.Integer(),
   },

@@ -2,7 +2,10 @@ import { type Static, Type } from 'typebox';
 import { efforts } from '../../core/message.js';
 
 const closed = { additionalProperties: false } as const;
-const Line = Type.Integer({ minimum: 1, description: 'Lines count from 1' });
+const Line = Type.Integer({
+  minimum: 1,
+  description: 'Lines count from 1; of PDF, DOCX, XLSX and HTML those of the extracted text',
+});
 
 export const maxMessageBytes = 1024 * 1024;
 export const maxMetadataBytes = 16 * 1024;
@@ -16,8 +19,24 @@ const File = Type.Object(
       Type.String({ minLength: 1, maxLength: 1024, description: 'Older name of `file_name`' }),
     ),
     content: Type.Optional(Type.String({ description: 'The text of the file' })),
-    content_base64: Type.Optional(Type.String({ description: 'The bytes of the file: UTF-8 text' })),
-    signed_url: Type.Optional(Type.String({ description: 'Not supported yet: answered with 400' })),
+    content_base64: Type.Optional(
+      Type.String({
+        description:
+          'The bytes of the file: text in UTF-8, UTF-16 or Windows-1252 (code, Markdown, CSV, JSON, YAML, XML, HTML …), PDF, ' +
+          'DOCX, XLSX, or a PNG, JPEG, GIF or WebP image for a model that sees. The bytes decide, not the name or ' +
+          '`file_type`. A file that cannot be read is `invalid_file`: an `error` event of the stream, or 422.',
+      }),
+    ),
+    signed_url: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 8192,
+        description:
+          'Where the file is fetched from, once and without credentials: https on a public host, unless the operator ' +
+          'allows other ones. An address that is refused is answered with 400; a file that cannot be fetched is ' +
+          '`invalid_file`: an `error` event of the stream, or 422.',
+      }),
+    ),
     file_type: Type.Optional(Type.String({ maxLength: 255 })),
     file_size: Type.Optional(Type.Integer({ minimum: 0, description: 'Bytes' })),
     line_start: Type.Optional(Line),

@@ -45,7 +45,7 @@ const retryAfterHeader = {
 function problemResponse(status: number, types: ErrorType[]) {
   return {
     description: types.map((type) => `\`${type}\``).join(', '),
-    headers: status === 503 || status === 429 ? { ...requestIdHeader, ...retryAfterHeader } : requestIdHeader,
+    headers: [409, 429, 503].includes(status) ? { ...requestIdHeader, ...retryAfterHeader } : requestIdHeader,
     content: { 'application/problem+json': { schema: ref('Problem') } },
   };
 }

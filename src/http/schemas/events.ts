@@ -32,15 +32,15 @@ const EvaluationSchema = Type.Object(
   { $id: 'Evaluation', description: 'What the checks say of the answer' },
 );
 
-const thinking = {
+export const thinkingPayload = {
   phase: Type.Enum([...phases]),
   content: Type.String(),
   metadata: Type.Record(Type.String(), Type.Unknown(), { description: 'The typed result of the phase' }),
 };
 
-const Thinking = Type.Object(thinking, { $id: 'Thinking' });
+const Thinking = Type.Object(thinkingPayload, { $id: 'Thinking' });
 
-const complete = {
+export const completePayload = {
   run_id: Type.String(),
   request_id: Type.String(),
   session_id: Type.Optional(Type.String()),
@@ -59,7 +59,7 @@ const complete = {
 
 const ChatAnswer = Type.Object(
   {
-    ...complete,
+    ...completePayload,
     timestamp: Timestamp,
     content: Type.String({ description: 'The whole answer' }),
     thinking: Type.Optional(Type.Array(ref('Thinking'), { description: 'Only with show_thinking' })),
@@ -79,8 +79,20 @@ const event = (name: string, data: Record<string, TSchema>, description: string)
 
 const StreamEvent = Type.Union(
   [
-    event('thinking', thinking, 'A phase ended. Only with show_thinking.'),
-    event('reasoning', { content: Type.String() }, "The model's own thinking. Only with show_thinking."),
+    event('thinking', thinkingPayload, 'A phase ended. Only with show_thinking.'),
+    event(
+      'reasoning',
+      {
+        content: Type.String(),
+        signature: Type.Optional(
+          Type.String({ description: 'Only from POST /api/agent: seals the thinking' }),
+        ),
+        redacted: Type.Optional(
+          Type.String({ description: 'Only from POST /api/agent: encrypted thinking' }),
+        ),
+      },
+      "The model's own thinking. Only with show_thinking.",
+    ),
     event(
       'content',
       { content: Type.String(), revision: Type.Integer({ minimum: 0 }) },
@@ -118,7 +130,7 @@ const StreamEvent = Type.Union(
       { revision: Type.Integer({ minimum: 1 }), reason: Type.String() },
       'What was shown is replaced from here. Only with allow_revision.',
     ),
-    event('complete', complete, 'The answer is complete. Exactly one `complete` or `error` comes.'),
+    event('complete', completePayload, 'The answer is complete. Exactly one `complete` or `error` comes.'),
     event(
       'error',
       {
