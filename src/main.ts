@@ -23,8 +23,14 @@ async function main(): Promise<void> {
     logger.info('stopped');
     process.exit(0);
   };
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGINT', () => void stop('SIGINT'));
+  const stopOrGiveUp = (signal: string) => {
+    stop(signal).catch((error: unknown) => {
+      logger.error({ error: describeError(error) }, 'stopping failed');
+      process.exit(1);
+    });
+  };
+  process.on('SIGTERM', () => stopOrGiveUp('SIGTERM'));
+  process.on('SIGINT', () => stopOrGiveUp('SIGINT'));
   process.on('unhandledRejection', (error) =>
     logger.error({ error: describeError(error) }, 'unhandled rejection'),
   );

@@ -64,6 +64,8 @@ export async function* runTools(
       const done = promise.then((value) => {
         settled = value;
       });
+      // it may be rejected while whoever reads on takes their time over an event
+      done.catch(() => {});
       while (settled === undefined) {
         const woken = new Promise<void>((resolve) => {
           wake = resolve;

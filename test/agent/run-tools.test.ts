@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
 import { runTools, skipTools } from '../../src/agent/run-tools.ts';
 import type { AgentEvent } from '../../src/core/events.ts';
 import { type ToolCall, type ToolResultMessage, textOf } from '../../src/core/message.ts';
@@ -144,4 +145,25 @@ test('skipped calls get a result each', () => {
   expect(names(events)).toEqual(['tool-start a', 'tool-end a', 'tool-start b', 'tool-end b']);
   expect(step.value.map((result) => result.toolCallId)).toEqual(['a', 'b']);
   expect(step.value.every((result) => result.isError)).toBe(true);
+});
+
+test('an abort while the reader takes its time over a progress event rejects nothing that nobody waits for', async () => {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (error: unknown) => unhandled.push(error);
+  process.on('unhandledRejection', onUnhandled);
+  onTestFinished(() => void process.off('unhandledRejection', onUnhandled));
+  const controller = new AbortController();
+  const slow = tool('slow', async (_args, context) => {
+    context.onProgress({ message: 'half' });
+    return new Promise(() => {});
+  });
+  const toolRun = { runId: 'run', caller, tools: new Map([['slow', slow]]), timeoutMs: 5000 };
+  const steps = runTools(toolRun, [call('c1', 'slow')], controller.signal);
+  expect((await steps.next()).value).toMatchObject({ type: 'tool-start' });
+  expect((await steps.next()).value).toMatchObject({ type: 'tool-progress' });
+  controller.abort(new Error('cancelled'));
+  await nextTurn();
+  await nextTurn();
+  await expect(steps.next()).rejects.toThrow('cancelled');
+  expect(unhandled).toEqual([]);
 });
