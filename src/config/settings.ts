@@ -342,7 +342,7 @@ export const settings = {
     group: 'agent',
     about:
       'MCP servers as JSON or the path of a JSON file: {"name": {"command", "args", "env", "cwd"} or {"url", "headers"}}; ' +
-      'see docs/mcp.md. ${NAME} in values of env and headers stands for a variable.',
+      'docs/mcp.md says how values of env and headers name variables.',
   },
   mcpTransport: {
     env: 'MCP_TRANSPORT',
