@@ -720,6 +720,13 @@ describe('demo: properties', () => {
     );
   });
 
+  it('takes no object for a number, whatever is in it', async () => {
+    const odd = { relation: 'at least', num_paragraphs: { toString: 0 }, num_sentences: { valueOf: null } };
+    for (const id of ['length_constraints:number_paragraphs', 'length_constraints:number_sentences']) {
+      expect((await run(requestFor([user('Hello')]), [{ id, kwargs: odd }])).at(-1)?.type).toBe('end');
+    }
+  });
+
   it('meets any pair of lengths that can be met', async () => {
     await fc.assert(
       fc.asyncProperty(

@@ -194,7 +194,7 @@ function choose(options: string[]): string {
 }
 
 function narrow(range: Range, relation: unknown, limit: unknown): Range {
-  const number = Number(limit);
+  const number = numeric(limit);
   if (!Number.isFinite(number)) return range;
   if (relation === 'less than') return { ...range, maximum: Math.min(range.maximum, number - 1) };
   return { ...range, minimum: Math.max(range.minimum, number) };
@@ -211,8 +211,13 @@ function exactly(relation: unknown, value: unknown): number {
 }
 
 function parts(value: unknown): number {
-  const number = Math.trunc(Number(value));
+  const number = Math.trunc(numeric(value));
   return Number.isFinite(number) ? Math.min(Math.max(number, 0), mostParts) : 0;
+}
+
+/** Not every value can be made a number: one whose `toString` is no function throws. */
+function numeric(value: unknown): number {
+  return typeof value === 'object' ? Number.NaN : Number(value);
 }
 
 function string(value: unknown): string {
