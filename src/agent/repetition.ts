@@ -5,9 +5,11 @@ const leastRun = 2000;
 /** A long stretch must come this often. */
 const leastTimes = 3.5;
 /** A look after this many new characters keeps the cost of a token close to nothing. */
-const charsPerLook = 128;
-/** What a repeating text must end with once more, to be worth the exact look. */
-const probeLength = 32;
+const charsPerLook = 512;
+/** The same for a text that may have begun to loop. */
+const charsPerCloseLook = 128;
+/** What a looping text must end with once more, which hardly any other text does. */
+const probeLength = 64;
 /** How much more a text may repeat when the repetition was asked for. */
 const askedFactor = 10;
 
@@ -30,30 +32,29 @@ export function createRepetitionDetector(isAsked = false): RepetitionDetector {
   const least = leastRun * (isAsked ? askedFactor : 1);
   const kept = Math.max(least, longestStretch * leastTimes) + longestStretch;
   let tail = '';
-  let fresh = 0;
+  let untilLook = charsPerLook;
   let found: Repetition | undefined;
 
-  function look(): Repetition | undefined {
+  function look(): void {
     if (tail.length > 2 * kept) tail = tail.slice(-kept);
-    if (tail.length < least) return undefined;
-    const from = tail.length - probeLength;
-    const isSeenBefore = tail.lastIndexOf(tail.slice(from), from - 1) >= from - longestStretch;
-    return isSeenBefore ? repetitionAtEnd(tail.slice(-kept), least) : undefined;
+    const mayLoop = endsWithRepeat(tail);
+    untilLook = mayLoop ? charsPerCloseLook : charsPerLook;
+    if (mayLoop && tail.length >= least) found = repetitionAtEnd(tail.slice(-kept), least);
   }
 
   return {
     push(text) {
       let taken = 0;
-      while (found === undefined && fresh + text.length - taken >= charsPerLook) {
-        const next = taken + charsPerLook - fresh;
+      while (found === undefined && text.length - taken >= untilLook) {
+        const next = taken + untilLook;
         tail += text.slice(taken, next);
         taken = next;
-        fresh = 0;
-        found = look();
+        look();
       }
       if (found) return taken;
-      tail += text.slice(taken);
-      fresh += text.length - taken;
+      const rest = taken === 0 ? text : text.slice(taken);
+      tail += rest;
+      untilLook -= rest.length;
       return undefined;
     },
     get found() {
@@ -67,6 +68,12 @@ export function findRepetition(text: string, isAsked = false): Repetition | unde
   const detector = createRepetitionDetector(isAsked);
   detector.push(text);
   return detector.found;
+}
+
+/** Whether the last characters of a text stand within the longest stretch before its end once more. */
+function endsWithRepeat(text: string): boolean {
+  const from = text.length - probeLength;
+  return from > 0 && text.slice(Math.max(0, from - longestStretch), -1).includes(text.slice(from));
 }
 
 /**

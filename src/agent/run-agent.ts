@@ -11,6 +11,7 @@ import {
   type ToolCall,
 } from '../core/message.js';
 import type { MessageQueue } from '../core/message-queue.js';
+import type { TraceContext } from '../core/trace.js';
 import type { Budget } from '../llm/budget.js';
 import type { Model, ResponseFormat, ToolDefinition } from '../llm/provider.js';
 import type { Router } from '../llm/router.js';
@@ -33,6 +34,7 @@ export type AgentRequest<Custom = never> = {
   runId: string;
   /** of the request that the run answers, for tools that pass it on */
   requestId?: string | undefined;
+  trace?: TraceContext | undefined;
   caller: Caller;
   candidates: Model[];
   messages: (Message | Custom)[];
@@ -84,10 +86,10 @@ export async function* runAgent<Custom = never>(
   signal: AbortSignal,
 ): AsyncGenerator<AgentEvent<Custom>, AgentResult<Custom>> {
   const tools = new Map(request.tools.map((tool) => [tool.name, tool]));
-  const { runId, requestId, deadlineAt, caller, steering } = request;
+  const { runId, requestId, trace, deadlineAt, caller, steering } = request;
   const isInterrupted = () => (steering?.size ?? 0) > 0;
   const timeoutMs = limits.toolTimeoutMs;
-  const toolRun = { runId, requestId, deadlineAt, caller, tools, timeoutMs, isInterrupted };
+  const toolRun = { runId, requestId, trace, deadlineAt, caller, tools, timeoutMs, isInterrupted };
   const added: (Message | Custom)[] = [];
   const state: LoopState = { text: '', partial: { text: '' }, callIds: callIdsOf(request.messages) };
   const seen = new Map<string, number>();
@@ -113,14 +115,17 @@ export async function* runAgent<Custom = never>(
         yield { type: 'message-end', message };
       }
       const messages = await contextOf(request, [...request.messages, ...added], signal);
-      const turn = yield* takeTurn(router, request, messages, state, signal);
-      if (!turn) return finish('length', 'budget');
+      const begun = startTurn(router, request, messages, state, signal);
+      if (!begun) return finish('length', 'budget');
+      const turn = yield* begun.stream;
+      state.text = join(state.text, turn.text);
+      state.partial.text = '';
       model = turn.model;
       added.push(turn.message);
       yield { type: 'message-end', message: turn.message };
       if (turn.isRepeating) return finish('stop', 'repetition');
       if (turn.toolCalls.length === 0) {
-        if (turn.isCapped) return finish(turn.finishReason, 'budget');
+        if (begun.isCapped && turn.finishReason === 'length') return finish('length', 'budget');
         // what an aborted run would take from the queues would be lost
         if (turnNumber < limits.maxTurns && !signal.aborted) waiting = nextMessages(request);
         if (waiting.length > 0) continue;
@@ -176,14 +181,17 @@ async function contextOf<Custom>(
   return raceAbort(Promise.resolve(hooks.convertToLlm(messages)), signal);
 }
 
-/** One call to a model within the budget. Undefined: not even its input is affordable. */
-async function* takeTurn<Custom>(
+/**
+ * One call to a model within the budget, which may cap its answer. Undefined: not even its input is affordable. Gives the
+ * stream itself away: a generator around it would cost every token.
+ */
+function startTurn<Custom>(
   router: Router,
   request: AgentRequest<Custom>,
   messages: Message[],
   state: LoopState,
   signal: AbortSignal,
-): AsyncGenerator<AgentEvent, (Turn & { isCapped: boolean }) | undefined> {
+): { stream: AsyncGenerator<AgentEvent, Turn>; isCapped: boolean } | undefined {
   const { candidates, budget, maxTokens } = request;
   const tools = request.tools.map(toToolDefinition);
   const affordable = budget.affordableTokens(candidates, () => request.countTokens(messages, tools));
@@ -208,10 +216,7 @@ async function* takeTurn<Custom>(
     signal,
   );
   const isApart = request.isPerMessage || state.text === '';
-  const turn = yield* isApart ? stream : separated(stream, state.text);
-  state.text = join(state.text, turn.text);
-  state.partial.text = '';
-  return { ...turn, isCapped: turn.finishReason === 'length' && affordable < maxTokens };
+  return { stream: isApart ? stream : separated(stream, state.text), isCapped: affordable < maxTokens };
 }
 
 /** What the model hears when it would otherwise be done. */

@@ -38,7 +38,7 @@ export async function* streamTurn(
   partial: PartialTurn,
   signal: AbortSignal,
 ): AsyncGenerator<AgentEvent, Turn> {
-  const content = createTurnContent();
+  const content = createTurnContent(partial);
   const toolCalls: ToolCall[] = [];
   let finishReason: FinishReason = 'stop';
   let model = request.candidates[0] as Model;
@@ -56,7 +56,6 @@ export async function* streamTurn(
           const shown = untilLoop(event, textLoops, loop);
           if (!shown) break;
           partial.text += shown.text;
-          content.addText(shown.text);
           yield shown;
           break;
         }

@@ -4,14 +4,16 @@ import type { AssistantMessage, ThinkingContent } from '../core/message.js';
 /** What a turn says and thinks, in the order in which it came. */
 export interface TurnContent {
   readonly blocks: AssistantMessage['content'];
-  addText(text: string): void;
   addThinking(delta: ReasoningDelta): void;
   /** One call to a model is over: only what came of a whole one keeps its seals, and they are its model's. */
   endAttempt(attempt: Attempt): void;
 }
 
-export function createTurnContent(): TurnContent {
+/** `said`: the text so far, which grows. It is looked at where something else follows it, not with every delta. */
+export function createTurnContent(said: { readonly text: string }): TurnContent {
   let blocks: AssistantMessage['content'] = [];
+  /** characters of the text that are in the blocks */
+  let taken = 0;
   /** takes more thinking */
   let open: ThinkingContent | undefined;
   /** of the call under way */
@@ -23,17 +25,23 @@ export function createTurnContent(): TurnContent {
     return block;
   }
 
+  function takeText(): void {
+    if (taken === said.text.length) return;
+    const text = said.text.slice(taken);
+    taken = said.text.length;
+    open = undefined;
+    const last = blocks.at(-1);
+    if (last?.type === 'text') last.text += text;
+    else blocks.push({ type: 'text', text });
+  }
+
   return {
     get blocks() {
+      takeText();
       return blocks;
     },
-    addText(text) {
-      open = undefined;
-      const last = blocks.at(-1);
-      if (last?.type === 'text') last.text += text;
-      else if (text !== '') blocks.push({ type: 'text', text });
-    },
     addThinking({ text, signature, redacted }) {
+      takeText();
       if (text !== '') {
         open ??= openBlock();
         open.thinking += text;
@@ -46,6 +54,7 @@ export function createTurnContent(): TurnContent {
       open = undefined;
     },
     endAttempt({ provider, model, outcome }) {
+      takeText();
       for (const block of sealed) {
         if (outcome === 'ok') block.sealedBy = `${provider}/${model}`;
         else unseal(block);

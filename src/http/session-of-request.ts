@@ -7,7 +7,8 @@ import type { Services } from '../services.js';
 import { runInSession } from '../sessions/session-turn.js';
 import type { ChatBody } from './schemas/chat.js';
 
-type Steps = AsyncGenerator<PipelineEvent, PipelineResult, undefined>;
+/** What carries a run out. */
+export type Steps = AsyncGenerator<PipelineEvent, PipelineResult, undefined>;
 
 /** A run's place in its session. */
 export type SessionPlace = {

@@ -17,16 +17,35 @@ type ExecuteOptions = {
 
 /** Runs the agent loop once, and says in the end how it went. */
 export async function* execute(
-  { router, limits }: ExecuteDeps,
+  deps: ExecuteDeps,
   request: AgentRequest,
-  { show = (stream) => stream, step, isAnswer }: ExecuteOptions,
+  { show = (stream) => stream, ...options }: ExecuteOptions,
   signal: AbortSignal,
 ): AsyncGenerator<PipelineEvent, AgentResult> {
-  const startedMs = performance.now();
-  const result = yield* show(runAgent(router, limits, request, signal));
-  if (isAnswer) request.steering?.close();
-  yield phaseEnd('execute', describeExecution(result, step), startedMs);
+  const { stream, end } = startExecution(deps, request, options, signal);
+  const result = yield* show(stream);
+  yield end(result);
   return result;
+}
+
+/**
+ * The same in two parts, for the plain answer: the loop's own stream, as a generator around it would cost every token, and
+ * what is to be yielded after it.
+ */
+export function startExecution(
+  { router, limits }: ExecuteDeps,
+  request: AgentRequest,
+  { step, isAnswer }: Omit<ExecuteOptions, 'show'>,
+  signal: AbortSignal,
+): { stream: Execution; end(result: AgentResult): PipelineEvent } {
+  const startedMs = performance.now();
+  return {
+    stream: runAgent(router, limits, request, signal),
+    end(result) {
+      if (isAnswer) request.steering?.close();
+      return phaseEnd('execute', describeExecution(result, step), startedMs);
+    },
+  };
 }
 
 /** `startedMs` is of the performance clock. */

@@ -7,7 +7,7 @@ import type { Step } from './planner.js';
 import { shorten } from './shorten.js';
 
 /** What the last step answered, and the request that led to it, which a continuation or a revision builds on. */
-type StepsResult = { result: AgentResult; request: AgentRequest };
+export type StepsResult = { result: AgentResult; request: AgentRequest };
 
 type Done = { prompt: Message; text: string };
 

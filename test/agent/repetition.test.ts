@@ -51,6 +51,15 @@ describe('the same stretch back to back', () => {
     expect(end).toBeLessThanOrEqual(before.length + 2600);
   });
 
+  test.each([4, 640, 700])('of %d characters is noticed in time wherever it begins', (period) => {
+    const before = fileText('CONTRIBUTING.md');
+    for (let start = 3000; start < 3600; start += 29) {
+      const end = shownOf(before.slice(0, start) + stretch(period).repeat(Math.ceil(5000 / period)), 5);
+      expect(end).toBeGreaterThan(start + 1900);
+      expect(end).toBeLessThanOrEqual(start + 2600);
+    }
+  });
+
   test('is told with its length', () => {
     expect(findRepetition(`So: ${'abc '.repeat(2000)}`)).toEqual({ stretch: 'abc ', length: 2045 });
     expect(findRepetition('😀'.repeat(2000))?.length).toBe(2048);
