@@ -3,6 +3,7 @@ import { DeadlineReached, raceAbort } from '../core/abort.js';
 import type { Caller } from '../core/caller.js';
 import type { AgentEvent } from '../core/events.js';
 import { type ToolCall, type ToolResultMessage, textOf } from '../core/message.js';
+import type { TraceContext } from '../core/trace.js';
 import type { Tool, ToolProgress, ToolResult } from '../tools/tool.js';
 import { maxArgumentsChars } from './to-tool-call.js';
 import { startToolClock } from './tool-clock.js';
@@ -11,6 +12,7 @@ import { failure, failureOf, toBoundedResult } from './tool-result.js';
 export type ToolRun = {
   runId: string;
   requestId?: string | undefined;
+  trace?: TraceContext | undefined;
   /** epoch milliseconds */
   deadlineAt?: number;
   caller: Caller;
@@ -135,10 +137,11 @@ async function resultOf(run: ToolRun, call: ToolCall, emit: Emit, signal: AbortS
     clock.touch();
     emit({ ...progress, type: 'tool-progress', id: call.id, name: call.name });
   };
-  const { runId, requestId, deadlineAt, caller } = run;
+  const { runId, requestId, trace, deadlineAt, caller } = run;
   const context = {
     runId,
     ...(requestId !== undefined && { requestId }),
+    ...(trace !== undefined && { trace }),
     ...(deadlineAt !== undefined && { deadlineAt }),
     callId: call.id,
     caller,

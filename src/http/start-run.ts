@@ -1,12 +1,12 @@
 import { createHash } from 'node:crypto';
 import { type Caller, everyRole } from '../core/caller.js';
 import type { FieldProblem } from '../core/errors.js';
-import type { PipelineEvent } from '../core/events.js';
 import type { Message } from '../core/message.js';
-import type { IngestRequest } from '../files/ingest.js';
+import type { TraceContext } from '../core/trace.js';
+import type { IngestedFiles, IngestRequest } from '../files/ingest.js';
 import type { ResponseFormat } from '../llm/provider.js';
 import type { ChatRequest } from '../pipeline/chat-request.js';
-import { type PipelineResult, type PipelineRun, runPipeline } from '../pipeline/run-pipeline.js';
+import { type PipelineRun, runPipeline } from '../pipeline/run-pipeline.js';
 import type { Run } from '../runs/run.js';
 import type { RunStart } from '../runs/runs.js';
 import type { Services } from '../services.js';
@@ -16,13 +16,14 @@ import { checkChatBody } from './check-chat-body.js';
 import { openFiles, readFiles, withFileTools } from './files-of-request.js';
 import { invalidRequest } from './plugins/errors.js';
 import type { ChatBody } from './schemas/chat.js';
-import { type SessionPlace, takePlace } from './session-of-request.js';
+import { type SessionPlace, type Steps, takePlace } from './session-of-request.js';
 
 /** Without authentication everything belongs to one caller, who may use everything. */
 export const anonymous: Caller = { tenant: 'default', subject: 'anonymous', roles: [everyRole] };
 
 export type ChatCall = {
   requestId: string;
+  trace?: TraceContext | undefined;
   body: ChatBody;
   idempotencyKey: string | undefined;
   isStream: boolean;
@@ -45,6 +46,7 @@ export async function startRun(services: Services, call: ChatCall, signal: Abort
   const start: RunStart = {
     owner: anonymous,
     requestId: call.requestId,
+    trace: call.trace,
     message: body.message,
     showThinking: body.show_thinking ?? false,
     onDisconnect: body.on_disconnect ?? 'cancel',
@@ -77,29 +79,44 @@ export async function startRun(services: Services, call: ChatCall, signal: Abort
 }
 
 /** Reads the files, which is the first thing that a run does, and answers. */
-async function* work(
+function work(
   services: Services,
   chat: Chat,
   reading: IngestRequest,
   toolNames: string[] | undefined,
   run: Run,
-): AsyncGenerator<PipelineEvent, PipelineResult, undefined> {
-  const { files, images, release } = await readFiles(services, reading, run.signal);
-  const request: ChatRequest = {
-    ...chat,
-    files,
-    images: [...chat.images, ...images],
-    tools: withFileTools(chat.tools, files, toolNames),
+): Steps {
+  const answer = ({ files, images }: Pick<IngestedFiles, 'files' | 'images'>) => {
+    const request: ChatRequest = {
+      ...chat,
+      files,
+      images: [...chat.images, ...images],
+      tools: withFileTools(chat.tools, files, toolNames),
+    };
+    return runPipeline(services.pipeline, request, toPipelineRun(run, anonymous), run.signal);
   };
+  // a generator around the pipeline's would cost every token
+  if (reading.sources.length === 0) return answer({ files: [], images: [] });
+  return afterReading(services, reading, answer, run.signal);
+}
+
+async function* afterReading(
+  services: Services,
+  reading: IngestRequest,
+  answer: (read: IngestedFiles) => Steps,
+  signal: AbortSignal,
+): Steps {
+  const read = await readFiles(services, reading, signal);
   try {
-    return yield* runPipeline(services.pipeline, request, toPipelineRun(run, anonymous), run.signal);
+    return yield* answer(read);
   } finally {
-    release();
+    read.release();
   }
 }
 
 function toPipelineRun({ id, options, deadlineAt, steering }: Run, caller: Caller): PipelineRun {
-  return { id, requestId: options.requestId, deadlineAt, caller, steering };
+  const { requestId, trace } = options;
+  return { id, requestId, trace, deadlineAt, caller, steering };
 }
 
 /** A hash that is the same for bodies that differ in the order of their fields only. */

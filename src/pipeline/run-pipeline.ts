@@ -5,6 +5,7 @@ import { Fault } from '../core/errors.js';
 import type { AnswerSummary, PipelineEvent } from '../core/events.js';
 import type { ExitReason, Message } from '../core/message.js';
 import type { MessageQueue } from '../core/message-queue.js';
+import type { TraceContext } from '../core/trace.js';
 import { type Budget, createBudget } from '../llm/budget.js';
 import { instructToContinue } from '../llm/continuation.js';
 import { countMessagesTokens } from '../llm/tokens.js';
@@ -16,12 +17,12 @@ import { windowOf } from './context.js';
 import { describeEvaluation, describeUnderstanding } from './describe.js';
 import type { Evaluation } from './evaluate.js';
 import { evaluateDraft } from './evaluate-draft.js';
-import { type Execution, execute, phaseEnd, withoutText } from './execute.js';
+import { type Execution, execute, phaseEnd, startExecution, withoutText } from './execute.js';
 import { fitResults } from './fit-results.js';
 import type { Judge } from './judge.js';
 import { type Plan, spendingLimits } from './plan.js';
 import { type PlanRunDeps, planRun, writePlannedSteps } from './plan-run.js';
-import { runSteps } from './run-steps.js';
+import { runSteps, type StepsResult } from './run-steps.js';
 import { joinSeam, type Shown } from './seam.js';
 import { type Understanding, understandRequest } from './understanding.js';
 
@@ -34,6 +35,7 @@ export type PipelineDeps = PlanRunDeps & {
 export type PipelineRun = {
   id: string;
   requestId?: string;
+  trace?: TraceContext | undefined;
   /** epoch milliseconds */
   deadlineAt: number;
   caller: Caller;
@@ -75,10 +77,14 @@ export async function* runPipeline(
   const plan = yield* planRun(deps, request, understanding, means, signal);
   const steps = yield* writePlannedSteps(deps, plan, request, means, signal);
   const planned = toAgentRequest(plan, request, run, budget);
-  const { result, request: agentRequest } =
-    steps.length > 0
-      ? yield* runSteps(deps, planned, steps, plan.notesRoom, signal)
-      : { result: yield* execute(deps, planned, { isAnswer: true }, signal), request: planned };
+  let executed: StepsResult;
+  if (steps.length > 0) executed = yield* runSteps(deps, planned, steps, plan.notesRoom, signal);
+  else {
+    const { stream, end } = startExecution(deps, planned, { isAnswer: true }, signal);
+    executed = { result: yield* stream, request: planned };
+    yield end(executed.result);
+  }
+  const { result, request: agentRequest } = executed;
   const pipeline = { deps, request, understanding, agentRequest, signal };
 
   let draft = yield* judge(pipeline, result.text, result, []);
@@ -255,6 +261,7 @@ function toAgentRequest(plan: Plan, request: ChatRequest, run: PipelineRun, budg
   return {
     runId: run.id,
     ...(run.requestId === undefined ? {} : { requestId: run.requestId }),
+    trace: run.trace,
     caller: run.caller,
     ...(run.steering === undefined ? {} : { steering: run.steering }),
     // so that no later call goes beyond the caller's window either

@@ -3,6 +3,7 @@ import { Fault, toFault } from '../core/errors.js';
 import type { AnswerSummary, Attempt, Phase, PipelineEvent, RunEvent } from '../core/events.js';
 import { addUsage, noUsage, type Usage } from '../core/message.js';
 import { createMessageQueue } from '../core/message-queue.js';
+import type { TraceContext } from '../core/trace.js';
 import type { RunLog } from './run-log.js';
 
 /** Whom a run belongs to. Nobody else may know that it exists. */
@@ -29,6 +30,7 @@ export type RunOutcome =
 export type RunOptions = {
   id: string;
   requestId: string;
+  trace?: TraceContext | undefined;
   owner: Owner;
   log: RunLog;
   showThinking: boolean;

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate as nextTick, setTimeout as wait } from 'node:timers/promises';
 import { Fault } from '../core/errors.js';
 import type { AnswerSummary, PipelineEvent } from '../core/events.js';
+import type { TraceContext } from '../core/trace.js';
 import { createMemoryLog } from './memory-log.js';
 import { type Owner, Run, type RunOutcome } from './run.js';
 
@@ -33,6 +34,7 @@ export type RunsOptions = {
 export type RunStart = {
   owner: Owner;
   requestId: string;
+  trace?: TraceContext | undefined;
   /** what the caller said, for observers; the run itself does not keep it */
   message?: string | undefined;
   showThinking: boolean;
@@ -187,6 +189,7 @@ export function createRuns(options: RunsOptions): Runs {
       const run = new Run({
         id: `run_${randomUUID().replaceAll('-', '')}`,
         requestId: start.requestId,
+        trace: start.trace,
         owner: start.owner,
         log,
         showThinking: start.showThinking,

@@ -23,9 +23,8 @@ export function checkSchema(given: unknown, runBounded: RunBounded): CheckedSche
   const { type = 'object', properties = {} } = content;
   if (type !== 'object') return { problem: 'its input schema is not that of an object' };
   const schema = { ...content, type, properties };
-  if (Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes) {
-    return { problem: 'its input schema has more than 64 KiB' };
-  }
+  const problem = sizeProblem(schema);
+  if (problem !== undefined) return { problem };
   if ('$async' in schema) return { problem: 'its input schema has $async' };
   const metaSchema = createMetaSchema();
   for (const timeoutMs of checkTimeoutsMs) {
@@ -35,6 +34,15 @@ export function checkSchema(given: unknown, runBounded: RunBounded): CheckedSche
     return { problem: `its input schema is not valid: ${checked.reason.slice(0, mostProblemChars)}` };
   }
   return { problem: 'its input schema takes too long to check' };
+}
+
+function sizeProblem(schema: object): string | undefined {
+  try {
+    const isLarge = Buffer.byteLength(JSON.stringify(schema)) > maxSchemaBytes;
+    return isLarge ? 'its input schema has more than 64 KiB' : undefined;
+  } catch {
+    return 'its input schema nests too deeply';
+  }
 }
 
 function findReason(metaSchema: Ajv2020, schema: Record<string, unknown>): string | undefined {

@@ -1,6 +1,7 @@
 import type { Caller } from '../core/caller.js';
 import type { PartialToolResult } from '../core/events.js';
 import type { ImageContent, TextContent } from '../core/message.js';
+import type { TraceContext } from '../core/trace.js';
 
 export type ToolProgress = {
   progress?: number;
@@ -21,6 +22,8 @@ export type ToolContext = {
   runId: string;
   /** of the request that the run answers, where there is one */
   requestId?: string;
+  /** for calls to other services, so that they show in the caller's trace */
+  trace?: TraceContext;
   /** epoch milliseconds; when the run's own time is up */
   deadlineAt?: number;
   callId: string;

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises';
-import { delay } from '../core/abort.js';
+import { delay, raceAbort } from '../core/abort.js';
 import type { WorkerAddress, WorkerTarget } from './worker.js';
 
 export type Resolve = (host: string) => Promise<string[]>;
@@ -22,7 +22,7 @@ export async function followName(
 ): Promise<void> {
   let last: string | undefined;
   while (!signal.aborted) {
-    const hosts = await resolve(target.host).catch(() => []);
+    const hosts = await raceAbort(resolve(target.host), signal).catch(() => []);
     const text = [...new Set(hosts)].sort().join(' ');
     if (signal.aborted) return;
     if (text !== '' && text !== last) {

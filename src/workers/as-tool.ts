@@ -87,6 +87,9 @@ const mostEvents = 100_000;
 const mostPartialChars = 16 * 1024 * 1024;
 const mostShownChars = 64 * 1024;
 const mostMessageChars = 1_000;
+/** A run's log has room for so much: after the first ones, progress is told now and then. */
+const firstProgress = 250;
+const progressMs = 100;
 
 /** Reads what a worker says of a task until its result, which is the last thing that counts. */
 export async function readEvents(
@@ -95,10 +98,16 @@ export async function readEvents(
 ): Promise<ToolResult> {
   let count = 0;
   let partialChars = 0;
+  let toldCount = 0;
+  let toldMs = 0;
   for await (const { event, progress, partialOutput, result, error } of events) {
     count += 1;
     if (count > mostEvents) throw new WorkerFailure('oversized', `sent more than ${mostEvents} events`);
     if (event === 'progress' && progress) {
+      const now = performance.now();
+      if (toldCount >= firstProgress && now - toldMs < progressMs) continue;
+      toldCount += 1;
+      toldMs = now;
       const fraction = Math.min(Math.max(progress.fraction, 0), 1) || 0;
       context.onProgress({
         progress: fraction,

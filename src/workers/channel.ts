@@ -170,7 +170,10 @@ function leave(call: ClientReadableStream<unknown>): void {
 
 function toMetadata(headers: Headers): Metadata {
   const metadata = new Metadata();
-  for (const [name, value] of Object.entries(headers)) metadata.set(name, toHeaderValue(value));
+  for (const [name, value] of Object.entries(headers)) {
+    // the headers of a trace are ASCII, and what they say is not ours to encode
+    metadata.set(name, name.startsWith('x-') ? toHeaderValue(value) : value);
+  }
   return metadata;
 }
 

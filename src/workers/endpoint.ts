@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { delay } from '../core/abort.js';
 import type { Tool } from '../tools/tool.js';
 import type { ToolMaker } from './as-tool.js';
@@ -92,14 +93,16 @@ export function createEndpoint(address: WorkerAddress, options: EndpointOptions)
     while (!closing.signal.aborted) {
       rotation = new AbortController();
       const both = AbortSignal.any([closing.signal, rotation.signal]);
+      let servingMs = Number.POSITIVE_INFINITY;
       const reason = await session(() => {
-        retryMs = firstRetryMs;
+        servingMs = performance.now();
       }, both).then(
         () => undefined,
         (thrown) => (both.aborted ? undefined : toFailure(thrown, facts()).message),
       );
-      if (reason === undefined) retryMs = firstRetryMs;
-      else noteFailure(reason);
+      // one that is lost again and again is not asked again at once
+      if (performance.now() - servingMs > longestRetryMs || reason === undefined) retryMs = firstRetryMs;
+      if (reason !== undefined) noteFailure(reason);
       if (!rotation.signal.aborted) await delay(retryMs, both).catch(() => {});
       retryMs = Math.min(retryMs * 2, longestRetryMs);
     }
@@ -128,7 +131,8 @@ export function createEndpoint(address: WorkerAddress, options: EndpointOptions)
         noteNotServing(state);
         return;
       }
-      const found = toOffer((await channel.listCapabilities(answerTimeoutMs, either)).capabilities);
+      const { capabilities } = await channel.listCapabilities(answerTimeoutMs, either);
+      const found = await toOffer(capabilities, either);
       // it may have changed its mind meanwhile
       if (last !== state) return;
       used.hasWorked = true;
@@ -185,13 +189,21 @@ export function createEndpoint(address: WorkerAddress, options: EndpointOptions)
     error = undefined;
   }
 
-  function toOffer(given: Capability[]): Offer {
-    const made = given.slice(0, mostCapabilities).map(options.toTool);
-    return {
-      listed: made.map(({ capability }) => capability),
-      types: new Set(made.flatMap(({ tool, capability }) => (tool ? [capability.taskType] : []))),
-      tools: made.flatMap(({ tool }) => tool ?? []),
-    };
+  async function toOffer(given: Capability[], signal: AbortSignal): Promise<Offer> {
+    const made: Offer = { listed: [], types: new Set(), tools: [] };
+    for (const one of given.slice(0, mostCapabilities)) {
+      // a hundred schemas take a while to check, and runs are under way
+      await setImmediate(undefined, { signal });
+      const { capability, tool } = options.toTool(one);
+      const isTwice = made.types.has(capability.taskType);
+      made.listed.push(
+        isTwice ? { ...capability, tool: undefined, problem: 'it is listed twice' } : capability,
+      );
+      if (!tool || isTwice) continue;
+      made.types.add(capability.taskType);
+      made.tools.push(tool);
+    }
+    return made;
   }
 
   /** The connection with the newest certificates. Calls under way on the one before go on. */
@@ -246,6 +258,8 @@ export function createEndpoint(address: WorkerAddress, options: EndpointOptions)
     async close() {
       closing.abort(new Error('the worker is no longer watched'));
       await running;
+      // a task that came now would open a connection that nobody closes
+      status = 'unavailable';
     },
   };
 }
@@ -264,10 +278,11 @@ function toRequest({ id, type, payload, deadlineAt }: WorkerTask) {
   };
 }
 
-function toHeaders({ runId, requestId, caller }: WorkerTask): Record<string, string> {
+function toHeaders({ runId, requestId, trace, caller }: WorkerTask): Record<string, string> {
   return {
     'x-run-id': runId,
     ...(requestId !== undefined && { 'x-request-id': requestId }),
+    ...trace,
     'x-caller-tenant': caller.tenant,
     'x-caller-subject': caller.subject,
     'x-caller-roles': caller.roles.join(','),

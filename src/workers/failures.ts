@@ -42,7 +42,7 @@ export function toFailure(error: unknown, facts: ConnectionFacts): WorkerFailure
     case Status.DEADLINE_EXCEEDED:
       return new WorkerFailure('deadline', 'did not answer in time');
     case Status.RESOURCE_EXHAUSTED:
-      if (/larger than/.test(details))
+      if (/larger than|exceeds maximum/.test(details))
         return new WorkerFailure('oversized', 'sent or was sent a message that is too large');
       return new WorkerFailure('full', 'has no room for another task');
     case Status.UNIMPLEMENTED:
@@ -57,7 +57,14 @@ export function toFailure(error: unknown, facts: ConnectionFacts): WorkerFailure
     case Status.UNAUTHENTICATED:
       return new WorkerFailure('refused', 'does not allow this service to use it');
     case Status.CANCELLED:
+      // so says gRPC, not the worker: its end of the connection was torn down with all calls on it
+      if (details === 'Call cancelled') return new WorkerFailure('lost', connectionReason('', facts));
       return new WorkerFailure('broken', 'cancelled the task');
+    case Status.INTERNAL:
+      // by gRPC on our side: what somebody asks for must not count against the worker
+      if (details.startsWith('Request message serialization failure'))
+        return new WorkerFailure('oversized', 'was sent arguments that nest too deeply');
+      return new WorkerFailure('broken', 'broke off the call (INTERNAL)');
     default:
       return new WorkerFailure('broken', `broke off the call (${nameOf(code)})`);
   }

@@ -92,7 +92,7 @@ export function createWorkerPool(options: WorkersOptions): WorkerPool {
   }
 
   function toTask(type: string, payload: Record<string, unknown>, context: ToolContext): WorkerTask {
-    const { runId, requestId, caller, deadlineAt = Number.POSITIVE_INFINITY } = context;
+    const { runId, requestId, trace, caller, deadlineAt = Number.POSITIVE_INFINITY } = context;
     const ownDeadline = Date.now() + timeoutMs;
     return {
       id: randomUUID(),
@@ -101,11 +101,13 @@ export function createWorkerPool(options: WorkersOptions): WorkerPool {
       deadlineAt: Math.min(ownDeadline, deadlineAt),
       runId,
       requestId,
+      trace,
       caller,
     };
   }
 
   async function delegate(task: WorkerTask, context: ToolContext, signal: AbortSignal): Promise<Delegated> {
+    const startedAt = Date.now();
     const tried = new Set<Endpoint>();
     let lost: WorkerFailure | undefined;
     for (;;) {
@@ -123,7 +125,8 @@ export function createWorkerPool(options: WorkersOptions): WorkerPool {
         const isReplaceable = kind === 'lost' || kind === 'full';
         const fields = { worker: endpoint.address.endpoint, task_id: task.id, task_type: task.type, reason };
         log.warn(fields, 'worker task failed');
-        if (!isReplaceable || tried.size >= mostWorkers) return toFailedCall(error, timeoutMs);
+        if (!isReplaceable || tried.size >= mostWorkers)
+          return toFailedCall(error, task.deadlineAt - startedAt);
         lost = error;
         context.onProgress({ message: 'The worker was lost: another one is asked' });
       }
@@ -165,11 +168,14 @@ function noWorker(lost: WorkerFailure | undefined): Delegated {
   return { result: failure('No worker can take the task now.'), outcome: 'unavailable' };
 }
 
-function toFailedCall({ kind, message, workerWords }: WorkerFailure, timeoutMs: number): Delegated {
+/** The run may end before the longest time of a task is over. */
+const secondsOf = (ms: number) => Math.max(Math.round(ms / 100), 0) / 10;
+
+function toFailedCall({ kind, message, workerWords }: WorkerFailure, givenMs: number): Delegated {
   switch (kind) {
     case 'deadline':
       return {
-        result: failure(`The worker did not finish within ${timeoutMs / 1000} seconds.`),
+        result: failure(`The worker did not finish within ${secondsOf(givenMs)} seconds.`),
         outcome: 'deadline',
       };
     case 'lost':

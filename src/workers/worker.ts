@@ -1,4 +1,5 @@
 import type { Caller } from '../core/caller.js';
+import type { TraceContext } from '../core/trace.js';
 
 /** Where a worker listens. */
 export type WorkerAddress = {
@@ -56,6 +57,7 @@ export type WorkerTask = {
   deadlineAt: number;
   runId: string;
   requestId: string | undefined;
+  trace: TraceContext | undefined;
   caller: Caller;
 };
 

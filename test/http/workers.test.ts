@@ -9,6 +9,7 @@ import { cancelRun, getRun, startChat } from '../helpers/chat.ts';
 import { loadContract, send } from '../helpers/contract.ts';
 import { freePort, temporaryDirectory } from '../helpers/mcp.ts';
 import { contentOf, startService, streamChat, type TestService } from '../helpers/service.ts';
+import { openSocket } from '../helpers/socket.ts';
 import { patient, startOddWorker } from '../helpers/workers.ts';
 import { startWorker, type WorkerProcess } from '../worker/worker-process.ts';
 
@@ -193,6 +194,47 @@ test('a worker is told of the request, and no log line holds what it was sent or
   });
   await (await streamChat(service, { message: '/tool worker__echo {"text": "hush-hush"}' })).ended;
   expect(JSON.stringify(service.logs)).not.toContain('hush-hush');
+});
+
+const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01';
+const tracestate = 'congo=t61rcWkgMzE%20,rojo=00f067aa0ba902b7';
+
+/** The headers of a trace that a worker got in a run. */
+function traceAtWorker(events: { event: string; data: Record<string, unknown> }[]): object {
+  const result = events.find(({ event }) => event === 'tool_result');
+  const told = JSON.parse(String(result?.data.result)) as Record<string, unknown>;
+  expect(told).toHaveProperty('x-run-id');
+  return Object.fromEntries(Object.entries(told).filter(([name]) => name.startsWith('trace')));
+}
+
+const wellFormed = { traceparent, tracestate };
+test.each<[string, Record<string, string>, object]>([
+  ['goes on to the worker as it came', wellFormed, wellFormed],
+  ['needs no state', { traceparent }, { traceparent }],
+  ['is left out when there is none', {}, {}],
+  ['is left out when it is malformed', { traceparent: `${traceparent}-x`, tracestate }, {}],
+  ['is left out without an id', { traceparent: `00-${'0'.repeat(32)}-00f067aa0ba902b7-01`, tracestate }, {}],
+  [
+    'goes on without a state that is too long',
+    { traceparent, tracestate: 'a=b,'.repeat(129) },
+    { traceparent },
+  ],
+])('the trace of a request %s', async (_, headers, expected) => {
+  const odd = await startOddWorker({ TYPES: 'who' });
+  const service = await startService(plain(odd));
+  await until(service, 'serving');
+  const stream = await streamChat(service, { message: '/tool worker__who {}' }, headers);
+  expect(traceAtWorker(await stream.ended)).toEqual(expected);
+});
+
+test('the trace of a socket goes on to the worker', async () => {
+  const odd = await startOddWorker({ TYPES: 'who' });
+  const service = await startService(plain(odd));
+  await until(service, 'serving');
+  const socket = await openSocket(service, { headers: wellFormed });
+  socket.send({ type: 'query', prompt: '/tool worker__who {}' });
+  const { toolResult } = await socket.waitFor(({ type }) => type === 'tool_result');
+  expect(JSON.stringify(toolResult)).toContain(`\\"traceparent\\":\\"${traceparent}\\"`);
 });
 
 test('mTLS with certificates that are replaced on both sides while everything runs', async () => {

@@ -1,4 +1,5 @@
 import { Fault } from '../../core/errors.js';
+import type { TraceContext } from '../../core/trace.js';
 import type { Owner } from '../../runs/run.js';
 import type { Services } from '../../services.js';
 import { invalidRequest } from '../plugins/errors.js';
@@ -16,7 +17,12 @@ const maxRuns = 16;
 const maxUnheard = 16;
 
 /** Who sits at the other end of a socket. */
-export type Peer = { owner: Owner; requestId: string; connection: Connection };
+export type Peer = {
+  owner: Owner;
+  requestId: string;
+  trace: TraceContext | undefined;
+  connection: Connection;
+};
 
 type FrameOf<Type> = Extract<RequestFrame, { type: Type }>;
 
@@ -38,10 +44,11 @@ export async function carryOut(services: Services, peer: Peer, frame: RequestFra
   }
 }
 
-async function query(services: Services, { requestId, connection }: Peer, frame: QueryFrame): Promise<void> {
+async function query(services: Services, peer: Peer, frame: QueryFrame): Promise<void> {
+  const { requestId, trace, connection } = peer;
   checkRoom(connection);
   const body = toChatBody(frame);
-  const call = { requestId, body, idempotencyKey: undefined, isStream: true, makesSession: true };
+  const call = { requestId, trace, body, idempotencyKey: undefined, isStream: true, makesSession: true };
   try {
     connection.outlet.follow(await startRun(services, call, connection.signal), 0);
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { App } from '../../app.js';
 import type { Run, RunOutcome } from '../../runs/run.js';
@@ -8,6 +9,7 @@ import { ChatBody, IdempotencyHeaders } from '../schemas/chat.js';
 import { jsonResponse, problemResponses, ref, runIdHeader } from '../schemas/common.js';
 import { sendEvents, streamResponse } from '../send-events.js';
 import { type ChatCall, startRun } from '../start-run.js';
+import { traceOf } from '../trace-of-request.js';
 import { untilClosed } from '../until-closed.js';
 
 const refusals = problemResponses(
@@ -87,10 +89,20 @@ export function registerChatRoutes(app: App, services: Services): void {
   );
 }
 
-type ChatHttpRequest = { id: string; body: ChatBody; headers: { 'idempotency-key'?: string } };
+type ChatHttpRequest = {
+  id: string;
+  body: ChatBody;
+  headers: IncomingHttpHeaders & { 'idempotency-key'?: string };
+};
 
 function toCall({ id, body, headers }: ChatHttpRequest, isStream: boolean): ChatCall {
-  return { requestId: id, body, idempotencyKey: headers['idempotency-key'], isStream };
+  return {
+    requestId: id,
+    trace: traceOf(headers),
+    body,
+    idempotencyKey: headers['idempotency-key'],
+    isStream,
+  };
 }
 
 /** Waits for the run's end as one of its readers, so that a caller who leaves counts as gone. */

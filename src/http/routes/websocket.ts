@@ -14,6 +14,7 @@ import { createRequestReader, namesIn, parseMessage } from '../protocols/websock
 import { jsonResponse, problemResponses } from '../schemas/common.js';
 import { socketMessages } from '../schemas/websocket.js';
 import { anonymous } from '../start-run.js';
+import { traceOf } from '../trace-of-request.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -55,6 +56,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
   function open(socket: WebSocket, request: FastifyRequest): void {
     const openedMs = performance.now();
     const requestId = String(request.id);
+    const trace = traceOf(request.headers);
     // whose runs and sessions these are is settled by the handshake
     const owner = anonymous;
     metrics.webSockets.inc();
@@ -83,7 +85,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
       try {
         const value = parseMessage(bytes, isBinary);
         named = namesIn(value);
-        await carryOut(services, { owner, requestId, connection }, requests.read(value));
+        await carryOut(services, { owner, requestId, trace, connection }, requests.read(value));
       } catch (error) {
         if (!connection.signal.aborted) refuse(toFault(error), named);
       }
