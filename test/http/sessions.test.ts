@@ -169,6 +169,7 @@ test('bodies are checked', async () => {
     'title must have at most 200 characters',
   );
   expect(await problems('/api/sessions', 'POST', { title: ' ' })).toEqual(['title must not be blank']);
+  expect(await problems('/api/sessions', 'POST', [])).toEqual(['body must be an object or null']);
   expect(await problems('/api/sessions', 'POST', { titles: 'x' })).toEqual([
     'titles is not a known field; did you mean title?',
   ]);

@@ -149,7 +149,7 @@ function messageOf({ keyword, params, message }: FastifySchemaValidationError): 
   const limit = params.limit;
   switch (keyword) {
     case 'type':
-      return `must be ${article(String(params.type))}`;
+      return `must be ${String(params.type).split(',').map(article).join(' or ')}`;
     case 'enum':
       return `must be one of: ${(params.allowedValues as string[]).join(', ')}`;
     case 'minLength':
@@ -171,5 +171,6 @@ function messageOf({ keyword, params, message }: FastifySchemaValidationError): 
   }
 }
 
-const article = (type: string) => (/^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`);
+const article = (type: string) =>
+  type === 'null' ? type : /^[aeiou]/.test(type) ? `an ${type}` : `a ${type}`;
 const pathOf = (url: string) => url.split('?')[0] ?? '';

@@ -65,7 +65,7 @@ const strong = [
   String.raw`in\s(?:the\s)?${named}\slanguage`,
   // German, Spanish, French
   String.raw`(?:antworte[nt]?|schreibe?[n]?|erkläre?|formuliere|beantworte[n]?|verfasse[n]?|antwort|antworten|text|ausgabe|alles|brief|geschichte|gedicht|reagiere|sprich|rede),?(?:\s(?!über\b)\p{L}+,?){0,7}?\s(?:auf|in)\s(?:der\s)?${named}(?!\s(?:gelesen|gesagt))`,
-  String.raw`auf\s${named}(?=[,.]?\s(?:erklär|antwort|beschreib|schreib|zusammenfass|verfass|geschrieben|formulier|bitte|sein))|auf\s${named},?\sbitte`,
+  String.raw`auf\s${named}(?=[,.]?\s(?:erklär|antwort|beschreib|schreib|zusammenfass|verfass|geschrieben|formulier|bitte|sein))`,
   String.raw`^(?:bitte\s)?auf\s${named}\s?[,:.]`,
   String.raw`(?:nur|ausschließlich|komplett|vollständig|allein|durchgehend)\s(?:auf|in|die|der|das)\s${named}`,
   String.raw`(?:verwende|benutze|nutze|nimm)\s(?:bitte\s|nur\s|ausschließlich\s|allein\s|die\s|das\s)*${named}(?=\s(?:sprache|als)|\s?[.,!]|$)`,
