@@ -137,11 +137,11 @@ find_node() {
   local version
   NODE="$ROOT/node_modules/node/bin/node"
   "$NODE" --version >/dev/null 2>&1 && return
-  NODE=$(command -v node) || die 'Node.js is needed: install version 22.12 or later from https://nodejs.org.'
+  NODE=$(command -v node) || die 'Node.js is needed: install version 22.19 or later from https://nodejs.org.'
   version=$(node --version)
   case ${version#v} in
-    ?.* | 1?.* | 20.* | 21.* | 22.?.* | 22.10.* | 22.11.*)
-      die "The installed Node 24 does not run here and Node $version is too old: install 22.12 or later." ;;
+    ?.* | 1?.* | 20.* | 21.* | 22.?.* | 22.1[0-8].*)
+      die "The installed Node 24 does not run here and Node $version is too old: install 22.19 or later." ;;
   esac
 }
 

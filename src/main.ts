@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 import { createApp } from './app.js';
 import { ConfigError, loadConfigFromProcess } from './config.js';
 import { Fault } from './core/errors.js';
-import { createLogger, describeError } from './observability/logger.js';
+import { createLogger, describeError, exitSoon } from './observability/logger.js';
 import { createServices } from './services.js';
 
 async function main(): Promise<void> {
@@ -21,12 +21,12 @@ async function main(): Promise<void> {
     await app.close();
     await services.close();
     logger.info('stopped');
-    process.exit(0);
+    exitSoon(0);
   };
   const stopOrGiveUp = (signal: string) => {
     stop(signal).catch((error: unknown) => {
       logger.error({ error: describeError(error) }, 'stopping failed');
-      process.exit(1);
+      exitSoon(1);
     });
   };
   process.on('SIGTERM', () => stopOrGiveUp('SIGTERM'));

@@ -1,5 +1,5 @@
 import { ConfigError, loadWorkerConfigFromProcess } from './config.js';
-import { createLogger, describeError } from './observability/logger.js';
+import { createLogger, describeError, exitSoon } from './observability/logger.js';
 import { createWorkerServer } from './worker/server.js';
 
 async function main(): Promise<void> {
@@ -15,10 +15,16 @@ async function main(): Promise<void> {
     logger.info({ signal, running_tasks: worker.runningCount }, 'stopping');
     await worker.stop();
     logger.info('stopped');
-    process.exit(0);
+    exitSoon(0);
   };
-  process.on('SIGTERM', () => void stop('SIGTERM'));
-  process.on('SIGINT', () => void stop('SIGINT'));
+  const stopOrGiveUp = (signal: string) => {
+    stop(signal).catch((error: unknown) => {
+      logger.error({ error: describeError(error) }, 'stopping failed');
+      exitSoon(1);
+    });
+  };
+  process.on('SIGTERM', () => stopOrGiveUp('SIGTERM'));
+  process.on('SIGINT', () => stopOrGiveUp('SIGINT'));
   process.on('unhandledRejection', (error) =>
     logger.error({ error: describeError(error) }, 'unhandled rejection'),
   );

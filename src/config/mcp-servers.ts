@@ -51,7 +51,7 @@ export function readMcpServers(source: Source, settings: SettingValues): McpServ
 }
 
 function readList(source: Source, given: string): McpServerConfig[] {
-  const isJson = given.startsWith('{');
+  const isJson = /^[{[]/.test(given);
   const text = isJson ? given : textOfFile(source, listName, given);
   if (text === undefined) return [];
   const parsed = parseJson(text);

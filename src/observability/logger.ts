@@ -12,6 +12,18 @@ export function createLogger(level: string, isTerminal = process.stdout.isTTY ==
   return isTerminal ? pino(options, PinoPretty({ colorize: true, ignore: 'service' })) : pino(options);
 }
 
+/** Milliseconds that the last lines get on their way out. */
+const lastLinesMs = 250;
+
+/**
+ * Ends the process with this code when nothing holds it any more, or soon. An exit at once would wait for ever for a
+ * last line whose reader is gone.
+ */
+export function exitSoon(code: number): void {
+  process.exitCode = code;
+  setTimeout(() => process.exit(code), lastLinesMs).unref();
+}
+
 /** An unexpected error for a log line: its class and where it came from, never its text, which may quote a message. */
 export function describeError(error: unknown): { name: string; code?: unknown; stack: string[] } {
   if (!(error instanceof Error)) return { name: typeof error, stack: [] };

@@ -88,3 +88,10 @@ test('SIGTERM while idle, even twice, ends the process soon', async () => {
   expect(performance.now() - startedMs).toBeLessThan(1500);
   expect(service.stderr()).toBe('');
 });
+
+test('SIGTERM ends the process also when nobody reads its log any more', async () => {
+  const service = await startProcess();
+  service.closeOutput();
+  service.kill('SIGTERM');
+  expect(await service.exited).toBe(0);
+});

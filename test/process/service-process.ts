@@ -13,6 +13,8 @@ export type ServiceProcess = Pick<TestService, 'url'> & {
   readonly exited: Promise<number | string>;
   /** resolves when stdout holds this */
   waitForOutput(pattern: RegExp): Promise<void>;
+  /** nobody reads its stdout any more, as behind a pipe whose reader is gone */
+  closeOutput(): void;
   kill(signal: NodeJS.Signals): void;
 };
 
@@ -43,6 +45,7 @@ export function spawnBuilt(
     stderr: stderr.text,
     exited,
     waitForOutput: stdout.waitFor,
+    closeOutput: () => void child.stdout?.destroy(),
     kill: (signal) => child.kill(signal),
   };
 }
