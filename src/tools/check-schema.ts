@@ -10,7 +10,7 @@ const maxSchemaBytes = 64 * 1024;
  * Milliseconds for one schema: a few kilobytes can keep the compiler busy for seconds. The second try is for a machine
  * that was busy with something else.
  */
-const checkTimeoutsMs = [200, 600];
+const checkTimeoutsMs = [200, 400];
 const mostProblemChars = 200;
 
 const options = { strict: false, validateFormats: false, logger: false } as const;
