@@ -11,7 +11,8 @@ RUN scripts/build.sh
 FROM node:24-slim AS dependencies
 WORKDIR /app
 COPY package.json package-lock.json ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund
+# Type declarations that packages bring along are of no use at run time.
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@types
 
 FROM node:24-slim
 WORKDIR /app
