@@ -11,8 +11,9 @@ export function toStruct(object: object): StructInput {
 
 function toValue(value: unknown): ValueInput {
   if (typeof value === 'string') return { stringValue: value };
+  // JSON knows no -0, which + 0 makes a plain one
   if (typeof value === 'number')
-    return Number.isFinite(value) ? { numberValue: value } : { nullValue: 'NULL_VALUE' };
+    return Number.isFinite(value) ? { numberValue: value + 0 } : { nullValue: 'NULL_VALUE' };
   if (typeof value === 'boolean') return { boolValue: value };
   if (Array.isArray(value)) return { listValue: { values: value.map(toValue) } };
   if (typeof value === 'object' && value !== null) return { structValue: toStruct(value) };
