@@ -192,6 +192,7 @@ export function createServices(
     open,
     async start() {
       await Promise.all([open(), health.start()]);
+      warnOfUnknownModels(config, catalog, logger);
       readMessage(warmUpMessage);
       isStarted = true;
     },
@@ -297,6 +298,17 @@ function phaseModels(config: Config, catalog: Catalog, router: Router) {
     summaryModel: (provider: string) =>
       provider === demoModel.provider ? undefined : catalog.forEffort(provider, 'quick'),
   };
+}
+
+/** Only now, since the servers have said which models they have. Nothing fails for want of them. */
+function warnOfUnknownModels({ judgeModel, plannerModel }: Config, catalog: Catalog, logger: Logger): void {
+  for (const [setting, id] of Object.entries({
+    UPEE_JUDGE_MODEL: judgeModel,
+    UPEE_PLANNER_MODEL: plannerModel,
+  })) {
+    if (id !== undefined && !catalog.find(id))
+      logger.warn(`${setting} is ${id}, which no provider has: it is not used.`);
+  }
 }
 
 function toState(status: ProviderStatus, breaker: BreakerState): ProviderState {

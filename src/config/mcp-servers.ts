@@ -141,7 +141,8 @@ function readUrl(
   complain: Complain,
 ): McpServerConfig {
   const { url } = entry;
-  if (!isText(url) || !isHttpUrl(url)) complain('url', 'must be a URL that starts with http:// or https://');
+  if (!isText(url) || !isHttpUrl(url))
+    complain('url', 'must be a URL that starts with http:// or https:// and holds no user name or password');
   const headers = readTexts(source, 'headers', entry.headers, complain);
   for (const [header, value] of Object.entries(headers)) {
     if (!isHeader(header, value)) complain(`headers.${header.slice(0, 40)}`, 'is not a valid header');
@@ -193,7 +194,9 @@ function readSingle(source: Source, settings: SettingValues): McpServerConfig | 
     return undefined;
   }
   if (isHttpUrl(url)) return { name: singleName, transport, url, headers: {} };
-  source.problems.push(`${urlName} must be a URL that starts with http:// or https://`);
+  source.problems.push(
+    `${urlName} must be a URL that starts with http:// or https:// and holds no user name or password`,
+  );
   return undefined;
 }
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ScriptedReply } from '../../scripts/fake-llm/server.ts';
 import { isSampled } from '../../src/pipeline/judge.ts';
 import { cancelRun, endOf, startChat } from '../helpers/chat.ts';
-import { contentOf, jsonPost, type SseEvent, streamChat } from '../helpers/service.ts';
+import { contentOf, jsonPost, type SseEvent, startService, streamChat } from '../helpers/service.ts';
 
 type Check = { name: string; passed: boolean; detail: string };
 type Answer = {
@@ -212,4 +212,16 @@ test('a caller that names a provider has its answer judged by no other one', asy
   expect(fake.requests).toEqual([]);
   const own = await post([draft, good], { ...ask, provider: 'openai' }, { DEMO_MODEL: 'true' });
   expect(judgeOf(own.answer)?.passed).toBe(true);
+});
+
+test('a judge or a planner that no provider has is said at the start', async () => {
+  const warned = async (env: Record<string, string>) => {
+    const { logs } = await startService(env);
+    return logs.filter(({ level }) => level === 40).map(({ msg }) => msg);
+  };
+  expect(await warned({ UPEE_JUDGE_MODEL: 'nosuch', UPEE_PLANNER_MODEL: 'none' })).toEqual([
+    'UPEE_JUDGE_MODEL is nosuch, which no provider has: it is not used.',
+    'UPEE_PLANNER_MODEL is none, which no provider has: it is not used.',
+  ]);
+  expect(await warned({ UPEE_JUDGE_MODEL: 'demo' })).toEqual([]);
 });

@@ -140,8 +140,14 @@ test.each<[servers: unknown, problem: string]>([
   [of({ command: 'x', type: 'http' }), 'MCP_SERVERS: a.type does not fit command'],
   [of({ url: 'http://x', type: 'stdio' }), 'MCP_SERVERS: a.type does not fit url'],
   [of({ url: 'http://x', type: 'carrier-pigeon' }), 'MCP_SERVERS: a.type must be stdio, http or sse'],
-  [of({ url: 'ftp://x' }), 'MCP_SERVERS: a.url must be a URL that starts with http:// or https://'],
-  [of({ url: 'https://u:p@x' }), 'MCP_SERVERS: a.url must be a URL that starts with http:// or https://'],
+  [
+    of({ url: 'ftp://x' }),
+    'MCP_SERVERS: a.url must be a URL that starts with http:// or https:// and holds no user name or password',
+  ],
+  [
+    of({ url: 'https://u:p@x' }),
+    'MCP_SERVERS: a.url must be a URL that starts with http:// or https:// and holds no user name or password',
+  ],
   [of({ url: 'http://x', headers: { A: 1 } }), 'MCP_SERVERS: a.headers.A must be a text'],
   [of({ url: 'http://x', headers: { 'a b': 'hush' } }), 'MCP_SERVERS: a.headers.a b is not a valid header'],
   [of({ url: 'http://x', headers: { A: 'hush\nhush' } }), 'MCP_SERVERS: a.headers.A is not a valid header'],
@@ -152,7 +158,7 @@ test.each<[servers: unknown, problem: string]>([
 
 test('wrong single servers are start errors, too', () => {
   expect(problemsOf({ MCP_SERVER_URL: 'localhost:3000' })).toEqual([
-    'MCP_SERVER_URL must be a URL that starts with http:// or https://',
+    'MCP_SERVER_URL must be a URL that starts with http:// or https:// and holds no user name or password',
   ]);
   expect(problemsOf({ MCP_SERVER_URL: 'http://x', MCP_TRANSPORT: 'stdio' })).toEqual([
     'MCP_SERVER_URL must be a command line when MCP_TRANSPORT is stdio',
