@@ -9,6 +9,7 @@ import Fastify, {
   LogController,
   type RawServerDefault,
 } from 'fastify';
+import { registerAuthentication } from './http/plugins/authentication.js';
 import { answerBrokenRequest } from './http/plugins/broken-requests.js';
 import { registerDocsPage, registerOpenApi } from './http/plugins/docs.js';
 import { registerErrors, sendFault } from './http/plugins/errors.js';
@@ -81,6 +82,7 @@ export async function createApp(services: Services): Promise<App> {
   registerJsonBody(app);
   registerValidation(app);
   registerRequestObserver(app, metrics);
+  registerAuthentication(app);
   await app.register(helmet, { contentSecurityPolicy: false });
   if (config.corsOrigins.length > 0) {
     await app.register(cors, {

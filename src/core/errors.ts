@@ -16,6 +16,7 @@ export const errorStatus = {
   idempotency_mismatch: 422,
   upgrade_required: 426,
   rate_limited: 429,
+  quota_exceeded: 429,
   cancelled: 499,
   internal_error: 500,
   provider_error: 502,
@@ -23,6 +24,7 @@ export const errorStatus = {
   overloaded: 503,
   shutting_down: 503,
   session_unavailable: 503,
+  limits_unavailable: 503,
   provider_unavailable: 503,
   provider_timeout: 504,
 } as const;
@@ -47,6 +49,7 @@ const retryableTypes: ReadonlySet<ErrorType> = new Set([
   'overloaded',
   'shutting_down',
   'session_unavailable',
+  'limits_unavailable',
   'provider_unavailable',
   'provider_timeout',
   'provider_error',

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { anonymous } from '../auth/authenticator.js';
 import type { Run } from '../runs/run.js';
 import type { Services } from '../services.js';
 import { schemaFault } from './plugins/errors.js';
@@ -16,7 +17,14 @@ export function createQueryStarter(services: Services) {
     const frame: QueryFrame = { type: 'query', ...query };
     if (!validate(frame)) throw schemaFault(validate.errors ?? [], 'query');
     const body = toChatBody(frame);
-    const call = { requestId: randomUUID(), body, idempotencyKey: undefined, isStream, makesSession: true };
+    const call = {
+      caller: anonymous,
+      requestId: randomUUID(),
+      body,
+      idempotencyKey: undefined,
+      isStream,
+      makesSession: true,
+    };
     try {
       return await startRun(services, call, signal);
     } catch (error) {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type Caller, everyRole } from '../core/caller.js';
+import type { Caller } from '../core/caller.js';
 import type { FieldProblem } from '../core/errors.js';
 import type { Message } from '../core/message.js';
 import type { TraceContext } from '../core/trace.js';
@@ -18,10 +18,8 @@ import { invalidRequest } from './plugins/errors.js';
 import type { ChatBody } from './schemas/chat.js';
 import { type SessionPlace, type Steps, takePlace } from './session-of-request.js';
 
-/** Without authentication everything belongs to one caller, who may use everything. */
-export const anonymous: Caller = { tenant: 'default', subject: 'anonymous', roles: [everyRole] };
-
 export type ChatCall = {
+  caller: Caller;
   requestId: string;
   trace?: TraceContext | undefined;
   body: ChatBody;
@@ -39,12 +37,12 @@ type Chat = Omit<ChatRequest, 'files'>;
  * address is checked before, and fetched by the run. `signal` ends the waiting of a caller who left.
  */
 export async function startRun(services: Services, call: ChatCall, signal: AbortSignal): Promise<Run> {
-  const { body, idempotencyKey: key } = call;
+  const { caller, body, idempotencyKey: key } = call;
   const problems = checkChatBody(body);
   if (problems.length > 0) throw invalidRequest(problems);
   const sessionId = body.session_id ?? (call.makesSession ? newSessionId() : undefined);
   const start: RunStart = {
-    owner: anonymous,
+    owner: caller,
     requestId: call.requestId,
     trace: call.trace,
     message: body.message,
@@ -56,21 +54,20 @@ export async function startRun(services: Services, call: ChatCall, signal: Abort
   };
   const earlier = services.runs.findStarted(start);
   if (earlier) return earlier;
-  if (sessionId !== undefined && !call.makesSession)
-    await services.sessions.get(anonymous, sessionId, signal);
+  if (sessionId !== undefined && !call.makesSession) await services.sessions.get(caller, sessionId, signal);
   const sources = await openFiles(services, body, signal);
   let place: SessionPlace | undefined;
   const run = services.runs.start(start, () => {
-    const chat = toChatRequest(services, body, call.isStream);
+    const chat = toChatRequest(services, caller, body, call.isStream);
     const reading = { sources, question: body.message, acceptsImages: acceptsImages(services, chat) };
     services.files.check(reading);
     // last, because it is given up only at the end of a run
     if (sessionId !== undefined) {
       const made = call.makesSession ? { history: chat.history } : undefined;
-      place = takePlace(services, anonymous, { sessionId, body, made });
+      place = takePlace(services, caller, { sessionId, body, made });
     }
     const answer = (history: Message[], started: Run) =>
-      work(services, { ...chat, history }, reading, body.tools, started);
+      work(services, { ...chat, history }, reading, call, started);
     return (started) =>
       place ? place.carryOut(started, (history) => answer(history, started)) : answer(chat.history, started);
   });
@@ -83,7 +80,7 @@ function work(
   services: Services,
   chat: Chat,
   reading: IngestRequest,
-  toolNames: string[] | undefined,
+  { caller, body }: ChatCall,
   run: Run,
 ): Steps {
   const answer = ({ files, images }: Pick<IngestedFiles, 'files' | 'images'>) => {
@@ -91,9 +88,9 @@ function work(
       ...chat,
       files,
       images: [...chat.images, ...images],
-      tools: withFileTools(chat.tools, files, toolNames),
+      tools: withFileTools(chat.tools, files, body.tools),
     };
-    return runPipeline(services.pipeline, request, toPipelineRun(run, anonymous), run.signal);
+    return runPipeline(services.pipeline, request, toPipelineRun(run, caller), run.signal);
   };
   // a generator around the pipeline's would cost every token
   if (reading.sources.length === 0) return answer({ files: [], images: [] });
@@ -133,7 +130,7 @@ function sorted(value: unknown): unknown {
   return Object.fromEntries(entries.map(([name, item]) => [name, sorted(item)]));
 }
 
-function toChatRequest(services: Services, body: ChatBody, isStream: boolean): Chat {
+function toChatRequest(services: Services, caller: Caller, body: ChatBody, isStream: boolean): Chat {
   return {
     message: body.message,
     images: (body.images ?? []).map(({ data, mime_type }) => ({ type: 'image', data, mimeType: mime_type })),
@@ -145,7 +142,7 @@ function toChatRequest(services: Services, body: ChatBody, isStream: boolean): C
     maxTokens: body.max_tokens,
     maxCostUsd: body.max_cost_usd,
     contextWindow: body.context_window_size,
-    tools: resolveTools(services, body.tools),
+    tools: resolveTools(services, caller, body.tools),
     areToolsNamed: body.tools !== undefined,
     responseFormat: (body.response_format ?? { type: 'text' }) as ResponseFormat,
     mayRevise: !isStream || (body.allow_revision ?? false),
@@ -185,8 +182,8 @@ function acceptsImages(
   return able.some((known) => known.accepts.images);
 }
 
-function resolveTools({ tools }: Services, names: string[] | undefined) {
-  const usable = tools.list(anonymous);
+function resolveTools({ tools }: Services, caller: Caller, names: string[] | undefined) {
+  const usable = tools.list(caller);
   if (!names) return usable;
   const known = [...usable.map((tool) => tool.name), ...fileToolNames].sort();
   const problems = names.flatMap((name, index) =>

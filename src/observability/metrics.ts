@@ -60,6 +60,18 @@ export function createMetrics() {
       labelNames: ['reason'] as const,
       registers,
     }),
+    authFailures: new Counter({
+      name: 'paf_auth_failures_total',
+      help: 'Requests whose caller could not be told, or may not, by reason',
+      labelNames: ['reason'] as const,
+      registers,
+    }),
+    rateLimitRejections: new Counter({
+      name: 'paf_rate_limit_rejections_total',
+      help: 'Requests beyond a limit of their caller, by the limit',
+      labelNames: ['scope'] as const,
+      registers,
+    }),
     eventLogDropped: new Counter({
       name: 'paf_event_log_dropped_total',
       help: 'Events that EVENT_LOG had no room for',

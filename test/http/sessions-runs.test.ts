@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
-import { anonymous } from '../../src/http/start-run.ts';
+import { anonymous } from '../../src/auth/authenticator.ts';
 import { historyOf } from '../../src/sessions/history.ts';
 import { cancelRun, endOf, isContent, namesOf, problemOf, startChat } from '../helpers/chat.ts';
 import { send } from '../helpers/contract.ts';

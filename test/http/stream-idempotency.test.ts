@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
-import { anonymous } from '../../src/http/start-run.ts';
+import { anonymous } from '../../src/auth/authenticator.ts';
 import { cancelRun, isContent, namesOf, problemOf, startChat } from '../helpers/chat.ts';
 import { contentOf, jsonPost, type SseStream, streamChat, type TestService } from '../helpers/service.ts';
 

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
-import { anonymous } from '../../src/http/start-run.ts';
+import { anonymous } from '../../src/auth/authenticator.ts';
 import { cancelRun, startChat } from '../helpers/chat.ts';
 import { useFolder } from '../helpers/folders.ts';
 import { everythingFile, patient } from '../helpers/mcp.ts';

@@ -1,9 +1,10 @@
 import { expect, onTestFinished, test } from 'vitest';
+import { anonymous } from '../../src/auth/authenticator.ts';
 import { loadConfig } from '../../src/config.ts';
 import { Fault } from '../../src/core/errors.ts';
 import type { LlmEvent } from '../../src/core/events.ts';
 import type { AssistantMessage, Message } from '../../src/core/message.ts';
-import { anonymous, startRun } from '../../src/http/start-run.ts';
+import { startRun } from '../../src/http/start-run.ts';
 import { createBreakers } from '../../src/llm/breaker.ts';
 import type { LlmProvider, LlmRequest } from '../../src/llm/provider.ts';
 import { createRouter } from '../../src/llm/router.ts';
@@ -134,7 +135,7 @@ async function runOnce(
     if (steps === abortAt) run?.cancel();
   };
   const body = { message: 'Go on.', session_id: sessionId };
-  const call = { requestId: 'fuzz', body, idempotencyKey: undefined, isStream: true };
+  const call = { caller: anonymous, requestId: 'fuzz', body, idempotencyKey: undefined, isStream: true };
   run = await startRun(world.services, call, new AbortController().signal);
   const accept = run.accept.bind(run);
   run.accept = (event) => {

@@ -1,6 +1,6 @@
+import type { Caller } from '../../core/caller.js';
 import { Fault } from '../../core/errors.js';
 import type { TraceContext } from '../../core/trace.js';
-import type { Owner } from '../../runs/run.js';
 import type { Services } from '../../services.js';
 import { invalidRequest } from '../plugins/errors.js';
 import { maxMessageBytes } from '../schemas/chat.js';
@@ -18,7 +18,7 @@ const maxUnheard = 16;
 
 /** Who sits at the other end of a socket. */
 export type Peer = {
-  owner: Owner;
+  caller: Caller;
   requestId: string;
   trace: TraceContext | undefined;
   connection: Connection;
@@ -45,10 +45,18 @@ export async function carryOut(services: Services, peer: Peer, frame: RequestFra
 }
 
 async function query(services: Services, peer: Peer, frame: QueryFrame): Promise<void> {
-  const { requestId, trace, connection } = peer;
+  const { caller, requestId, trace, connection } = peer;
   checkRoom(connection);
   const body = toChatBody(frame);
-  const call = { requestId, trace, body, idempotencyKey: undefined, isStream: true, makesSession: true };
+  const call = {
+    caller,
+    requestId,
+    trace,
+    body,
+    idempotencyKey: undefined,
+    isStream: true,
+    makesSession: true,
+  };
   try {
     connection.outlet.follow(await startRun(services, call, connection.signal), 0);
   } catch (error) {
@@ -56,23 +64,23 @@ async function query(services: Services, peer: Peer, frame: QueryFrame): Promise
   }
 }
 
-function cancel({ runs }: Services, { owner, connection }: Peer, { runId }: FrameOf<'cancel'>): void {
+function cancel({ runs }: Services, { caller, connection }: Peer, { runId }: FrameOf<'cancel'>): void {
   const run =
     runId === undefined
       ? connection.outlet.runs.findLast(({ status }) => status === 'running')
-      : runs.find(runId, owner);
+      : runs.find(runId, caller);
   if (!run) throw new Fault('not_found', 'No run is under way on this socket.');
   run.cancel();
 }
 
 async function clear({ sessions }: Services, peer: Peer, { sessionId }: FrameOf<'clear'>): Promise<void> {
-  const { owner, connection } = peer;
-  await sessions.clear(owner, sessionId, connection.signal);
+  const { caller, connection } = peer;
+  await sessions.clear(caller, sessionId, connection.signal);
   connection.send(toClearedFrame(sessionId));
 }
 
-function resume({ runs }: Services, { owner, connection }: Peer, { runId, after }: FrameOf<'resume'>): void {
-  const run = runs.find(runId, owner);
+function resume({ runs }: Services, { caller, connection }: Peer, { runId, after }: FrameOf<'resume'>): void {
+  const run = runs.find(runId, caller);
   const { lastSeq, isEnded } = run.log;
   if (after > lastSeq) {
     throw invalidRequest([{ path: 'after', message: `is beyond the newest event, ${lastSeq}` }]);
@@ -82,11 +90,11 @@ function resume({ runs }: Services, { owner, connection }: Peer, { runId, after 
   if (!isEnded || after < lastSeq) connection.outlet.follow(run, after);
 }
 
-function steer({ runs }: Services, { owner }: Peer, { runId, content }: FrameOf<'steer'>): void {
+function steer({ runs }: Services, { caller }: Peer, { runId, content }: FrameOf<'steer'>): void {
   if (Buffer.byteLength(content) > maxMessageBytes) {
     throw invalidRequest([{ path: 'content', message: 'must have at most 1 MiB' }]);
   }
-  const run = runs.find(runId, owner);
+  const run = runs.find(runId, caller);
   if (run.steering.size >= maxUnheard) {
     throw new Fault('overloaded', `${maxUnheard} messages wait for this run already; try again later.`);
   }

@@ -8,7 +8,6 @@ import { invalidRequest } from '../plugins/errors.js';
 import { AgentBody } from '../schemas/agent.js';
 import { problemResponses } from '../schemas/common.js';
 import { sendEvents, streamResponse } from '../send-events.js';
-import { anonymous } from '../start-run.js';
 
 /** The model back end of agents whose loop and tools are elsewhere, such as in a browser. */
 export function registerAgentRoute(app: App, services: Services): void {
@@ -41,7 +40,7 @@ export function registerAgentRoute(app: App, services: Services): void {
       const asked = toModelRequest(services, request.body);
       const run = services.runs.start(
         {
-          owner: anonymous,
+          owner: request.identity.caller,
           requestId: request.id,
           message: lastSaid(asked.messages),
           showThinking: true,

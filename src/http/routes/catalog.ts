@@ -2,7 +2,6 @@ import type { App } from '../../app.js';
 import type { Services } from '../../services.js';
 import { fileToolNames } from '../../tools/builtin/file-tools.js';
 import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
-import { anonymous } from '../start-run.js';
 import { toHealthPayload } from './health.js';
 
 export function registerCatalogRoutes(app: App, services: Services): void {
@@ -86,7 +85,7 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         response: { 200: jsonResponse('The status', ref('Status')), ...failure },
       },
     },
-    async () => ({
+    async (request) => ({
       service: 'paf-core-agent',
       version: config.version,
       status: services.readiness() === undefined ? 'ready' : 'not_ready',
@@ -97,7 +96,7 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         Object.entries(services.providerStates()).map(([name, status]) => [name, toHealthPayload(status)]),
       ),
       features: {
-        tools: [...tools.list(anonymous).map((tool) => tool.name), ...fileToolNames].sort(),
+        tools: [...tools.list(request.identity.caller).map((tool) => tool.name), ...fileToolNames].sort(),
         docs: config.isDocsEnabled,
         metrics: config.isMetricsEnabled,
         sessions: config.memoryBackend,

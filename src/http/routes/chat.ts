@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { App } from '../../app.js';
+import type { Identity } from '../../auth/authenticator.js';
 import type { Run, RunOutcome } from '../../runs/run.js';
 import type { Services } from '../../services.js';
 import { sendProblem } from '../plugins/errors.js';
@@ -91,12 +92,14 @@ export function registerChatRoutes(app: App, services: Services): void {
 
 type ChatHttpRequest = {
   id: string;
+  identity: Identity;
   body: ChatBody;
   headers: IncomingHttpHeaders & { 'idempotency-key'?: string };
 };
 
-function toCall({ id, body, headers }: ChatHttpRequest, isStream: boolean): ChatCall {
+function toCall({ id, identity, body, headers }: ChatHttpRequest, isStream: boolean): ChatCall {
   return {
+    caller: identity.caller,
     requestId: id,
     trace: traceOf(headers),
     body,

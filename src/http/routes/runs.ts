@@ -7,7 +7,6 @@ import { toAttemptPayload, toThinkingPayload, toUsagePayload } from '../protocol
 import { jsonResponse, problemResponses, ref, responseHeaders } from '../schemas/common.js';
 import { ResumeHeaders, ResumeQuery, RunParams } from '../schemas/runs.js';
 import { sendEvents, streamResponse } from '../send-events.js';
-import { anonymous } from '../start-run.js';
 
 export function registerRunRoutes(app: App, services: Services): void {
   const { runs } = services;
@@ -35,7 +34,7 @@ export function registerRunRoutes(app: App, services: Services): void {
       },
     },
     async (request, reply) => {
-      const run = runs.find(request.params.id, anonymous);
+      const run = runs.find(request.params.id, request.identity.caller);
       const after = readCursor(run, request.headers['last-event-id'], request.query.after);
       if (run.log.isEnded && after === run.log.lastSeq) return reply.code(204).send(null);
       return sendEvents(services, reply, run, after);
@@ -57,7 +56,7 @@ export function registerRunRoutes(app: App, services: Services): void {
         },
       },
     },
-    async (request) => toRecord(runs.find(request.params.id, anonymous)),
+    async (request) => toRecord(runs.find(request.params.id, request.identity.caller)),
   );
 
   app.register(async (scope) => {
@@ -85,7 +84,7 @@ function registerCancelRoute(app: App, { runs }: Services): void {
       },
     },
     async (request) => {
-      const run = runs.find(request.params.id, anonymous);
+      const run = runs.find(request.params.id, request.identity.caller);
       run.cancel();
       await run.ended;
       return toRecord(run);

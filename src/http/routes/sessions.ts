@@ -4,7 +4,6 @@ import { ignoreBodies } from '../plugins/json-body.js';
 import { toSessionDetail, toSessionPayload } from '../protocols/session-payloads.js';
 import { jsonResponse, problemResponses, ref, responseHeaders } from '../schemas/common.js';
 import { CreateBody, ForkBody, ListQuery, RenameBody, SessionParams } from '../schemas/sessions.js';
-import { anonymous } from '../start-run.js';
 import { untilClosed } from '../until-closed.js';
 
 const common = { tags: ['sessions'], security: [] };
@@ -39,7 +38,7 @@ function registerCollectionRoutes(app: App, { sessions }: Services): void {
     async (request, reply) => {
       const title = request.body?.title;
       const given = title === undefined ? {} : { title };
-      const session = await sessions.create(anonymous, given, untilClosed(reply));
+      const session = await sessions.create(request.identity.caller, given, untilClosed(reply));
       return reply.code(201).send(toSessionPayload(session));
     },
   );
@@ -60,7 +59,7 @@ function registerCollectionRoutes(app: App, { sessions }: Services): void {
     },
     async (request, reply) => {
       const { limit = 20, cursor } = request.query;
-      const page = await sessions.list(anonymous, { limit, cursor }, untilClosed(reply));
+      const page = await sessions.list(request.identity.caller, { limit, cursor }, untilClosed(reply));
       return {
         sessions: page.sessions.map(toSessionPayload),
         ...(page.nextCursor === undefined ? {} : { next_cursor: page.nextCursor }),
@@ -87,12 +86,12 @@ function registerReadRoute(app: App, services: Services): void {
     },
     async (request, reply) => {
       const { id } = request.params;
-      const stored = await sessions.read(anonymous, id, untilClosed(reply));
+      const stored = await sessions.read(request.identity.caller, id, untilClosed(reply));
       const servers = mcp.status();
       return toSessionDetail(stored, {
         mcp_connected: servers.length > 0 && servers.every(({ status }) => status === 'connected'),
         agent_ready: services.readiness() === undefined,
-        is_processing: sessions.isProcessing(anonymous, id),
+        is_processing: sessions.isProcessing(request.identity.caller, id),
       });
     },
   );
@@ -116,7 +115,9 @@ function registerChangeRoutes(app: App, { sessions }: Services): void {
     },
     async (request, reply) => {
       const { params, body } = request;
-      return toSessionPayload(await sessions.rename(anonymous, params.id, body.title, untilClosed(reply)));
+      return toSessionPayload(
+        await sessions.rename(request.identity.caller, params.id, body.title, untilClosed(reply)),
+      );
     },
   );
 
@@ -137,7 +138,12 @@ function registerChangeRoutes(app: App, { sessions }: Services): void {
     },
     async (request, reply) => {
       const { params, body } = request;
-      const { id } = await sessions.fork(anonymous, params.id, body?.message_id, untilClosed(reply));
+      const { id } = await sessions.fork(
+        request.identity.caller,
+        params.id,
+        body?.message_id,
+        untilClosed(reply),
+      );
       return reply.code(201).send({ id });
     },
   );
@@ -160,7 +166,7 @@ function registerDeleteRoute(app: App, { sessions }: Services): void {
       },
     },
     async (request, reply) => {
-      await sessions.delete(anonymous, request.params.id, untilClosed(reply));
+      await sessions.delete(request.identity.caller, request.params.id, untilClosed(reply));
       return reply.code(204).send(null);
     },
   );

@@ -13,7 +13,6 @@ import { type Named, toErrorFrame } from '../protocols/websocket-frames.js';
 import { createRequestReader, namesIn, parseMessage } from '../protocols/websocket-requests.js';
 import { jsonResponse, problemResponses } from '../schemas/common.js';
 import { socketMessages } from '../schemas/websocket.js';
-import { anonymous } from '../start-run.js';
 import { traceOf } from '../trace-of-request.js';
 
 declare module 'fastify' {
@@ -58,7 +57,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
     const requestId = String(request.id);
     const trace = traceOf(request.headers);
     // whose runs and sessions these are is settled by the handshake
-    const owner = anonymous;
+    const { caller } = request.identity;
     metrics.webSockets.inc();
     const connection = createConnection({
       socket,
@@ -85,7 +84,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
       try {
         const value = parseMessage(bytes, isBinary);
         named = namesIn(value);
-        await carryOut(services, { owner, requestId, trace, connection }, requests.read(value));
+        await carryOut(services, { caller, requestId, trace, connection }, requests.read(value));
       } catch (error) {
         if (!connection.signal.aborted) refuse(toFault(error), named);
       }
