@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
+import { type AuthenticationConfig, readAuthentication } from './config/authentication.js';
 import { readMcpServer, readMcpServers } from './config/mcp-servers.js';
 import { readModelsFile } from './config/models-file.js';
 import { nearMisses } from './config/near-misses.js';
@@ -12,6 +13,12 @@ import {
 } from './config/providers.js';
 import { readSettings, type Source, textOfVariable } from './config/read-settings.js';
 import type { SettingValues } from './config/settings.js';
+import {
+  type TracingConfig,
+  type TracingSetting,
+  tracingOf,
+  withoutTracingSettings,
+} from './config/tracing-settings.js';
 import { readWorkerConfig, type WorkerConfig } from './config/worker-process.js';
 import { readWorkerSecurity } from './config/worker-security.js';
 import type { CatalogData } from './llm/catalog-schema.js';
@@ -34,7 +41,13 @@ const fixedLimits = {
   runLogEvents: 65_536,
   /** the logs of all runs */
   runLogTotalBytes: 256 * 1024 * 1024,
+  rateLimitWindowMs: 60_000,
+  /** how long after a run's deadline what it held of its tenant's quota is given back if nobody did */
+  quotaMarginMs: 30_000,
 };
+
+/** Sessions of one owner, unless MAX_SESSIONS says otherwise. */
+const defaultMaxSessions = 10;
 
 type ProviderSetting =
   | 'openaiApiKey'
@@ -54,11 +67,18 @@ type ProviderSetting =
   | 'workerCertFile'
   | 'workerKeyFile'
   | 'workerServerName'
-  | 'isWorkerPlaintext';
+  | 'isWorkerPlaintext'
+  | 'isAnonymousAllowed'
+  | 'jwtSecret'
+  | 'jwtPublicKey'
+  | 'jwtJwksUrl'
+  | 'hmacKeys'
+  | TracingSetting;
 
 /** Everything that can be set about the service, as values. */
 export type Config = Omit<SettingValues, ProviderSetting | 'hasDemoModel'> &
-  typeof fixedLimits & {
+  typeof fixedLimits &
+  AuthenticationConfig & {
     /** from package.json */
     version: string;
     /** the configured ones */
@@ -69,6 +89,8 @@ export type Config = Omit<SettingValues, ProviderSetting | 'hasDemoModel'> &
     /** with secrets in it */
     mcpServers: McpServerConfig[];
     workerSecurity: WorkerSecurity;
+    /** undefined: no traces are made */
+    tracing: TracingConfig | undefined;
   };
 
 export type LoadedConfig = { config: Config; warnings: string[] };
@@ -87,19 +109,33 @@ export class ConfigError extends Error {
 /** The config of this process: what is given over its environment over the `.env` file of its working directory. */
 export function loadConfigFromProcess(given: Record<string, string> = {}): LoadedConfig {
   const variables = readEnvFile('.env');
-  // the AWS SDK finds credentials in the environment only
+  shareVariables(variables, ['AWS_', 'OTEL_']);
+  const loaded = loadConfig({ ...variables, ...process.env, ...given });
+  shareTracing(loaded.config);
+  return loaded;
+}
+
+/** The AWS SDK finds credentials in the environment only, and OpenTelemetry what it is to do. */
+function shareVariables(variables: Record<string, string>, prefixes: string[]): void {
   for (const [name, text] of Object.entries(variables)) {
-    if (name.startsWith('AWS_')) process.env[name] ??= text;
+    if (prefixes.some((prefix) => name.startsWith(prefix))) process.env[name] ??= text;
   }
-  return loadConfig({ ...variables, ...process.env, ...given });
+}
+
+/** What a file held is given on to OpenTelemetry. */
+function shareTracing({ tracing }: Pick<Config, 'tracing'>): void {
+  if (tracing?.headers !== undefined) process.env.OTEL_EXPORTER_OTLP_HEADERS ??= tracing.headers;
 }
 
 /** The config of the worker process, from the same places. Throws a ConfigError. */
 export function loadWorkerConfigFromProcess(): { config: WorkerConfig; warnings: string[] } {
-  const env = { ...readEnvFile('.env'), ...process.env };
+  const variables = readEnvFile('.env');
+  shareVariables(variables, ['OTEL_']);
+  const env = { ...variables, ...process.env };
   const source: Source = { env, readFile: (path) => readFileSync(path, 'utf8'), problems: [], warnings: [] };
   const config = { ...readWorkerConfig(source), version: packageVersion() };
   if (source.problems.length > 0) throw new ConfigError(source.problems);
+  shareTracing(config);
   return { config, warnings: [...nearMisses(env), ...source.warnings] };
 }
 
@@ -139,6 +175,7 @@ export function loadConfig(
   const providers = configuredProviders(source, settings, file);
   const mcpServers = readMcpServers(source, settings);
   const workerSecurity = readWorkerSecurity(source, settings);
+  const authentication = readAuthentication(source, settings);
   if (settings.memoryBackend === 'redis' && settings.redisUrl === undefined) {
     source.problems.push('MEMORY_BACKEND redis needs REDIS_URL');
   }
@@ -155,14 +192,17 @@ export function loadConfig(
   const config: Config = {
     ...withoutProviderSettings(settings),
     ...fixedLimits,
+    ...authentication,
     version: packageVersion(),
     logLevel: isPlainDebug ? 'debug' : settings.logLevel,
     providers,
     models: file?.data,
     preferredProvider: preferredProvider(settings, providers, file),
+    maxSessions: maxSessionsOf(settings),
     hasDemoModel,
     mcpServers,
     workerSecurity,
+    tracing: tracingOf(settings),
   };
   const warnings = [
     ...nearMisses(env, keyNames),
@@ -172,14 +212,20 @@ export function loadConfig(
   return { config, warnings };
 }
 
+/** Where nobody says who they are, all sessions are those of one owner. */
+function maxSessionsOf({ maxSessions, authMode }: SettingValues): number | undefined {
+  return maxSessions ?? (authMode === 'none' ? undefined : defaultMaxSessions);
+}
+
 function withoutProviderSettings(settings: SettingValues): Omit<SettingValues, ProviderSetting> {
   const { openaiApiKey, openaiBaseUrl, anthropicApiKey, anthropicBaseUrl, ...others } = settings;
   const { awsRegion, bedrockEndpoint, vllmBaseUrl, ollamaBaseUrl, isOllamaUsed, modelsFile, ...rest } =
     others;
   const { mcpServers, mcpTransport, mcpServerUrl, ...remaining } = rest;
-  const { workerCaFile, workerCertFile, workerKeyFile, workerServerName, isWorkerPlaintext, ...kept } =
+  const { workerCaFile, workerCertFile, workerKeyFile, workerServerName, isWorkerPlaintext, ...unchecked } =
     remaining;
-  return kept;
+  const { isAnonymousAllowed, jwtSecret, jwtPublicKey, jwtJwksUrl, hmacKeys, ...kept } = unchecked;
+  return withoutTracingSettings(kept);
 }
 
 function packageVersion(): string {

@@ -1,15 +1,21 @@
 import type { Server } from 'node:http';
-import { createApp } from './app.js';
-import { ConfigError, loadConfigFromProcess } from './config.js';
+import { type Config, ConfigError, loadConfigFromProcess } from './config.js';
 import { Fault } from './core/errors.js';
-import { createLogger, describeError, exitSoon } from './observability/logger.js';
-import { createServices } from './services.js';
+import { createLogger, describeError, exitSoon, switchLevelOnSignal } from './observability/logger.js';
+import type { SdkOptions, StartedSdk } from './observability/tracing/start.js';
 
 async function main(): Promise<void> {
   const { config, warnings } = loadConfigFromProcess();
-  const logger = createLogger(config.logLevel);
+  const sdk = await startTracing(config, (fields, text) => logger.warn(fields, text));
+  const logger = createLogger(config.logLevel, undefined, undefined, sdk?.logFields);
+  switchLevelOnSignal(logger);
   for (const warning of warnings) logger.warn(warning);
-  const services = createServices(config, logger);
+  // tracing patches what these load
+  const [{ createApp }, { createServices, createTracingOf }] = await Promise.all([
+    import('./app.js'),
+    import('./services.js'),
+  ]);
+  const services = createServices(config, logger, { tracing: await createTracingOf(config) });
   const app = await createApp(services);
 
   let isStopping = false;
@@ -20,6 +26,7 @@ async function main(): Promise<void> {
     await services.drain();
     await app.close();
     await services.close();
+    await sdk?.shutdown();
     logger.info('stopped');
     exitSoon(0);
   };
@@ -41,6 +48,18 @@ async function main(): Promise<void> {
     { providers: services.providerNames },
     `ready on http://localhost:${listeningPort(app.server.address())}`,
   );
+}
+
+/** OpenTelemetry is loaded only by those who want traces: it takes time and memory. */
+async function startTracing(
+  { tracing, version }: Config,
+  warn: SdkOptions['warn'],
+): Promise<StartedSdk | undefined> {
+  if (!tracing) return undefined;
+  const { startSdk } = await import('./observability/tracing/start.js');
+  const { kind, protocol, isNamed } = tracing;
+  const serviceName = isNamed ? undefined : 'paf-core-agent';
+  return startSdk({ kind, protocol, serviceName, version, warn });
 }
 
 function listeningPort(address: ReturnType<Server['address']>): number | undefined {

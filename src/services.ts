@@ -1,51 +1,40 @@
 import type { Logger } from 'pino';
+import { type Authentication, createAuthentication } from './auth/authenticate.js';
+import { createMemoryNonces } from './auth/memory-nonces.js';
 import type { Config } from './config.js';
 import type { BreakerState } from './core/breaker-state.js';
 import { everyRole } from './core/caller.js';
 import { createFileFetcher, type FileFetcher } from './files/fetch.js';
 import { createFileReader, type FileReader } from './files/ingest.js';
-import { createAnthropicProvider } from './llm/anthropic.js';
-import { createBedrockProvider } from './llm/bedrock.js';
 import { createBreakers } from './llm/breaker.js';
-import { type Catalog, createCatalog } from './llm/catalog.js';
-import { createDemoProvider, demoModel } from './llm/demo.js';
-import { createOpenAiProvider } from './llm/openai.js';
-import type { LlmProvider } from './llm/provider.js';
+import type { Catalog } from './llm/catalog.js';
+import { demoModel } from './llm/demo.js';
 import { createProviderHealth, type ProviderStatus } from './llm/provider-health.js';
 import { createRouter, type Router } from './llm/router.js';
-import { countTokens, warmTokenizer } from './llm/tokens.js';
-import { createFetch, type ProxyOptions } from './llm/transport.js';
-import { createEventLog, type EventLog } from './observability/event-log.js';
-import { createJsonlSink } from './observability/event-log-jsonl.js';
+import { warmTokenizer } from './llm/tokens.js';
 import { recordRuns } from './observability/event-log-runs.js';
-import { createSqliteSink } from './observability/event-log-sqlite.js';
 import { createLogger } from './observability/logger.js';
-import {
-  createMetrics,
-  type Metrics,
-  watchBreakers,
-  watchMcpServers,
-  watchSessions,
-  watchWorkers,
-} from './observability/metrics.js';
-import { joinObservers, observeRuns } from './observability/observe-runs.js';
+import { createMetrics, type Metrics } from './observability/metrics.js';
+import { joinObservers, observeRuns, unknownTool } from './observability/observe-runs.js';
+import type { Tracing } from './observability/tracing/tracing.js';
+import { watchParts } from './observability/watch-parts.js';
+import { createFetch } from './outgoing/fetch.js';
 import { createOutgoingGuard } from './outgoing/guard.js';
-import { findConstraints } from './pipeline/constraints/find.js';
 import { createJudge } from './pipeline/judge.js';
 import { runBounded } from './pipeline/run-bounded.js';
 import type { PipelineDeps } from './pipeline/run-pipeline.js';
 import { readMessage } from './pipeline/understand.js';
 import { createRuns, type RunObserver, type Runs } from './runs/runs.js';
-import { JsonlSessionStore } from './sessions/jsonl.js';
-import { MemorySessionStore } from './sessions/memory.js';
-import { RedisSessionStore } from './sessions/redis.js';
-import { SessionManager } from './sessions/session-manager.js';
-import type { SessionStore, StoreWarning } from './sessions/session-store.js';
+import { createLimits, type Limits } from './services/limits.js';
+import { addressOf, createConfiguredCatalog, createProviders, namesInOrder } from './services/providers.js';
+import { createConfiguredEventLog, createSessions } from './services/storage.js';
+import type { SessionManager } from './sessions/session-manager.js';
 import { createCalculatorTool } from './tools/builtin/calculator.js';
 import { createCurrentTimeTool } from './tools/builtin/current-time.js';
 import { fileToolNames } from './tools/builtin/file-tools.js';
 import { createMcpServers, type McpServers, type McpServersOptions } from './tools/mcp/mcp-servers.js';
 import { createToolRegistry, type ToolRegistry, type ToolSource } from './tools/registry.js';
+import type { Tool } from './tools/tool.js';
 import { createWorkers, type Workers } from './workers/workers.js';
 
 export type NotReady = 'starting' | 'draining' | 'no_provider';
@@ -56,6 +45,7 @@ export type Services = {
   config: Config;
   logger: Logger;
   metrics: Metrics;
+  authentication: Authentication;
   catalog: Catalog;
   tools: ToolRegistry;
   /** fetches the files that requests name by their address */
@@ -65,7 +55,10 @@ export type Services = {
   workers: Workers;
   sessions: SessionManager;
   runs: Runs;
+  /** undefined: no spans are made */
+  tracing: Tracing | undefined;
   pipeline: PipelineDeps;
+  limits: Limits;
   /** the configured providers, the preferred one first */
   providerNames: string[];
   /** whether a call to the provider may be tried: not known to be down, and its breaker not open */
@@ -101,6 +94,7 @@ export type GivenParts = {
   /** beside the service's own tools; of two with one name this one counts */
   tools?: ToolSource | undefined;
   systemPrompt?: string | undefined;
+  tracing?: Tracing | undefined;
 };
 
 /** Builds everything that the service is made of. Opens no connection. */
@@ -124,9 +118,11 @@ export function createServices(
     breakers,
     requestTimeoutMs: config.requestTimeoutMs,
     onCall: (provider, outcome) => health.recordCall(provider, outcome),
+    follow: given.tracing?.followCall,
   });
   const builtInTools = [createCurrentTimeTool({ timezone: config.timezone }), createCalculatorTool()];
-  const mcp = createConfiguredMcpServers(config, logger);
+  reserveLabels(metrics, catalog, builtInTools);
+  const mcp = createConfiguredMcpServers(config, logger, { follow: given.tracing?.followMcpCall });
   const workers = createConfiguredWorkers(config, logger, metrics);
   const tools = createToolRegistry([given.tools ?? [], { list: () => builtInTools }, mcp, workers].flat());
   const isKnownTool = (name: string) => isToolName(tools, name);
@@ -135,20 +131,20 @@ export function createServices(
     ? [recordRuns({ log: eventLog, keepsContent: config.isContentCaptured, isKnownTool })]
     : [];
   const observer = joinObservers([observeRuns(metrics, logger, isKnownTool), ...recorders]);
-  const runs = createConfiguredRuns(config, observer);
+  const runs = createConfiguredRuns(config, given.tracing?.aroundRuns(observer) ?? observer);
   const isAvailable = (provider: string) => health.isUsable(provider) && breakers.state(provider) !== 'open';
-  watchBreakers(metrics, providerNames, breakers.state);
-  watchMcpServers(metrics, () => mcp.status());
-  watchWorkers(metrics, () => workers.status());
-  const sessions = given.sessions ?? createSessions(config, logger);
-  watchSessions(metrics, () => sessions.busyCount);
+  const sessions = given.sessions ?? createSessions(config, logger, metrics);
+  watchParts(metrics, { config, logger, providerNames, breakers, mcp, workers, sessions });
   const files = createFileReader({ maxFileBytes: config.maxFileBytes });
+  const limits = createLimits(config, logger, metrics);
+  const authentication = createConfiguredAuthentication(config, logger, limits);
   const closeSessions = () => (given.sessions ? undefined : sessions.close());
   let isStarted = false;
 
   async function open(): Promise<void> {
     await eventLog?.open();
-    await sessions.store.open(AbortSignal.timeout(openTimeoutMs));
+    const stores = [sessions.store, limits];
+    await Promise.all(stores.map((store) => store.open(AbortSignal.timeout(openTimeoutMs))));
     mcp.start();
     workers.start();
     await warmTokenizer();
@@ -158,6 +154,7 @@ export function createServices(
     config,
     logger,
     metrics,
+    authentication,
     catalog,
     tools,
     fileFetcher: createConfiguredFetcher(config),
@@ -166,6 +163,8 @@ export function createServices(
     workers,
     sessions,
     runs,
+    tracing: given.tracing,
+    limits,
     providerNames,
     pipeline: {
       catalog,
@@ -173,6 +172,7 @@ export function createServices(
       providers: providerNames,
       isUsable: isAvailable,
       systemPrompt: given.systemPrompt,
+      accountOf: limits.quotas?.accountOf,
       ...phaseModels(config, catalog, router),
       ...pipelineLimits(config),
     },
@@ -203,7 +203,8 @@ export function createServices(
     async close() {
       health.stop();
       runs.close();
-      await Promise.all([mcp.close(), workers.close(), files.close(), closeSessions(), eventLog?.close()]);
+      const parts = [mcp, workers, files, limits, authentication, eventLog];
+      await Promise.all([...parts.map((part) => part?.close()), closeSessions()]);
     },
   };
 }
@@ -235,6 +236,15 @@ function pipelineLimits(config: Config) {
   };
 }
 
+function createConfiguredAuthentication(config: Config, logger: Logger, limits: Limits): Authentication {
+  return createAuthentication({
+    settings: config,
+    fetch: createFetch(config),
+    nonces: limits.nonces ?? createMemoryNonces(),
+    onTrouble: (trouble) => logger.warn(trouble, 'the keys of JWT_JWKS_URL cannot be fetched'),
+  });
+}
+
 function createConfiguredFetcher(config: Config): FileFetcher {
   const guard = createOutgoingGuard({
     hosts: config.fileUrlHosts,
@@ -244,42 +254,10 @@ function createConfiguredFetcher(config: Config): FileFetcher {
   return createFileFetcher({ guard, maxBytes: config.maxFileBytes, timeoutMs: config.fileUrlTimeoutMs });
 }
 
-function createSessions(config: Config, logger: Logger): SessionManager {
-  const { maxSessions, sessionConflict: conflict } = config;
-  return new SessionManager(createSessionStore(config, logger), { maxSessions, conflict });
-}
-
-function createSessionStore(config: Config, logger: Logger): SessionStore {
-  const warn: StoreWarning = (fields, text) => logger.warn(fields, text);
-  switch (config.memoryBackend) {
-    case 'memory':
-      return new MemorySessionStore();
-    case 'filesystem':
-      return new JsonlSessionStore(config.sessionFolder, warn);
-    case 'redis':
-      return new RedisSessionStore(config.redisUrl as string, warn);
-    default:
-      return config.memoryBackend satisfies never;
-  }
-}
-
-function createConfiguredEventLog(config: Config, logger: Logger, metrics: Metrics): EventLog | undefined {
-  const { eventLogFile: file } = config;
-  if (file === undefined) return undefined;
-  const sink = /\.(db|sqlite)$/i.test(file)
-    ? createSqliteSink(file)
-    : createJsonlSink(file, (bytes) =>
-        logger.warn({ bytes }, 'EVENT_LOG ended in a torn line, which was cut off'),
-      );
-  return createEventLog({
-    sink,
-    onDropped: (count) => metrics.eventLogDropped.inc(count),
-    onTrouble: (trouble) =>
-      logger.warn(
-        trouble,
-        trouble.reason === undefined ? 'EVENT_LOG is written too slowly' : 'EVENT_LOG cannot be written',
-      ),
-  });
+/** What the operator set has its own series, whatever else providers and servers list. */
+function reserveLabels({ values }: Metrics, catalog: Catalog, tools: Tool[]): void {
+  values.model.reserve(catalog.models().map(({ id }) => id));
+  values.tool.reserve([unknownTool, ...tools.map(({ name }) => name), ...fileToolNames]);
 }
 
 /** Models call tools by any name; only those that exist are told to logs. */
@@ -316,38 +294,10 @@ function toState(status: ProviderStatus, breaker: BreakerState): ProviderState {
   return { ...status, breaker, status: 'unhealthy', reason: status.reason ?? 'errors' };
 }
 
-export function createProviders(config: Config): LlmProvider[] {
-  const fetch = createFetch(config);
-  const providers = config.providers.map((provider) => createProvider(provider, fetch, config));
-  if (config.hasDemoModel) providers.push(createDemoProvider({ countTokens, findConstraints }));
-  return providers;
-}
-
-function createProvider(
-  provider: Config['providers'][number],
-  fetch: typeof globalThis.fetch,
-  proxies: ProxyOptions,
-): LlmProvider {
-  switch (provider.api) {
-    case 'openai':
-      return createOpenAiProvider({
-        ...provider,
-        baseUrl: provider.baseUrl ?? 'https://api.openai.com/v1',
-        fetch,
-      });
-    case 'anthropic':
-      return createAnthropicProvider({ ...provider, fetch });
-    case 'bedrock':
-      return createBedrockProvider({ ...provider, proxies });
-    default:
-      return provider satisfies never;
-  }
-}
-
 export function createConfiguredMcpServers(
   config: Config,
   log: McpServersOptions['log'],
-  connectTimeoutMs?: number,
+  options: Pick<McpServersOptions, 'connectTimeoutMs' | 'follow'>,
 ): McpServers {
   const { mcpServers: servers, version, isMcpTlsVerified: isTlsVerified } = config;
   const fetch = createFetch(config, { connectTimeoutMs: mcpConnectTimeoutMs, isTlsVerified });
@@ -357,7 +307,7 @@ export function createConfiguredMcpServers(
     fetch,
     runBounded,
     log,
-    ...(connectTimeoutMs === undefined ? {} : { connectTimeoutMs }),
+    ...options,
   });
 }
 
@@ -369,25 +319,20 @@ function createConfiguredWorkers(config: Config, log: Logger, metrics: Metrics):
     runBounded,
     log,
     onTask(taskType, outcome, durationMs) {
-      metrics.workerTasks.inc({ task_type: taskType, outcome });
-      metrics.workerTaskDuration.observe({ task_type: taskType }, durationMs / 1000);
+      const labels = { task_type: metrics.values.taskType.of(taskType) };
+      metrics.workerTasks.inc({ ...labels, outcome });
+      metrics.workerTaskDuration.observe(labels, durationMs / 1000);
     },
   });
 }
 
-function namesInOrder(providers: LlmProvider[], preferred: string | undefined): string[] {
-  const names = providers.map((provider) => provider.name);
-  return preferred === undefined ? names : [preferred, ...names.filter((name) => name !== preferred)];
-}
-
-function createConfiguredCatalog(config: Config, providers: string[]): Catalog {
-  return createCatalog({
-    providers,
-    preferredProvider: config.preferredProvider,
-    llmModel: config.llmModel,
-    defaultModel: config.defaultModel,
-    maxContextTokens: config.maxContextTokens,
-    builtIn: config.hasDemoModel ? [demoModel] : [],
-    ...(config.models === undefined ? {} : { data: config.models }),
-  });
+/** Spans for what services do. Nothing of OpenTelemetry is loaded where none are made. */
+export async function createTracingOf(config: Config): Promise<Tracing | undefined> {
+  if (!config.tracing) return undefined;
+  const { createTracing } = await import('./observability/tracing/tracing.js');
+  const providers = config.providers.map((provider) => ({
+    name: provider.name,
+    address: addressOf(provider),
+  }));
+  return createTracing({ isContentCaptured: config.isContentCaptured, providers });
 }

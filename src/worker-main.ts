@@ -1,11 +1,18 @@
+import type { WorkerConfig } from './config/worker-process.js';
 import { ConfigError, loadWorkerConfigFromProcess } from './config.js';
-import { createLogger, describeError, exitSoon } from './observability/logger.js';
-import { createWorkerServer } from './worker/server.js';
+import { createLogger, describeError, exitSoon, switchLevelOnSignal } from './observability/logger.js';
+import type { SdkOptions, StartedSdk } from './observability/tracing/start.js';
 
 async function main(): Promise<void> {
   const { config, warnings } = loadWorkerConfigFromProcess();
-  const logger = createLogger(config.logLevel).child({ part: 'worker' });
+  const sdk = await startTracing(config, (fields, text) => logger.warn(fields, text));
+  const logger = createLogger(config.logLevel, undefined, undefined, sdk?.logFields).child({
+    part: 'worker',
+  });
+  switchLevelOnSignal(logger);
   for (const warning of warnings) logger.warn(warning);
+  // tracing patches what this loads
+  const { createWorkerServer } = await import('./worker/server.js');
   const worker = createWorkerServer(config, logger, describeError);
 
   let isStopping = false;
@@ -14,6 +21,7 @@ async function main(): Promise<void> {
     isStopping = true;
     logger.info({ signal, running_tasks: worker.runningCount }, 'stopping');
     await worker.stop();
+    await sdk?.shutdown();
     logger.info('stopped');
     exitSoon(0);
   };
@@ -32,6 +40,18 @@ async function main(): Promise<void> {
   const port = await worker.start();
   const security = config.tls ? (config.tls.caFile ? 'mTLS' : 'TLS') : 'not encrypted';
   logger.info(`worker ready on ${config.host}:${port} (${security})`);
+}
+
+/** OpenTelemetry is loaded only by those who want traces. */
+async function startTracing(
+  { tracing, version }: WorkerConfig,
+  warn: SdkOptions['warn'],
+): Promise<StartedSdk | undefined> {
+  if (!tracing) return undefined;
+  const { startSdk } = await import('./observability/tracing/start.js');
+  const { kind, protocol, isNamed } = tracing;
+  const serviceName = isNamed ? undefined : 'paf-core-agent-worker';
+  return startSdk({ kind, protocol, serviceName, version, warn });
 }
 
 main().catch((error: unknown) => {

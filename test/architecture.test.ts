@@ -11,17 +11,19 @@ const mostFunctionLines = 80;
 /** Where each part's imports may lead. `types` may be imported as types only, which leaves nothing at run time. */
 const arrows: Record<string, { to: string[]; types?: string[] }> = {
   core: { to: [] },
-  llm: { to: ['core'] },
-  tools: { to: ['files', 'core'], types: ['llm'] },
+  llm: { to: ['outgoing', 'core'] },
+  tools: { to: ['files', 'outgoing', 'core'], types: ['llm'] },
   outgoing: { to: ['core'] },
   files: { to: ['outgoing', 'llm', 'core'] },
   agent: { to: ['llm', 'tools', 'core'] },
   pipeline: { to: ['agent', 'files', 'llm', 'tools', 'core'] },
   runs: { to: ['core'] },
-  sessions: { to: ['core'] },
+  sessions: { to: ['redis', 'core'] },
+  redis: { to: ['core'] },
+  limits: { to: ['redis', 'core'], types: ['llm', 'auth'] },
   auth: { to: ['core'] },
-  observability: { to: ['core'], types: ['runs'] },
-  config: { to: ['llm', 'sessions', 'core'], types: ['tools', 'workers'] },
+  observability: { to: ['core'], types: ['runs', 'sessions', 'llm', 'tools'] },
+  config: { to: ['llm', 'sessions', 'auth', 'core'], types: ['tools', 'workers'] },
   http: {
     to: ['runs', 'sessions', 'pipeline', 'tools', 'files', 'auth', 'observability', 'core'],
     types: ['llm', 'workers', 'services', 'app'],
@@ -38,6 +40,8 @@ const arrows: Record<string, { to: string[]; types?: string[] }> = {
       'runs',
       'sessions',
       'auth',
+      'limits',
+      'redis',
       'observability',
       'core',
     ],
@@ -61,11 +65,12 @@ const owners: [packageName: RegExp, files: RegExp][] = [
   [/^openai(\/|$)/, /^llm\/openai/],
   [/^@anthropic-ai\//, /^llm\/anthropic/],
   [/^@(aws-sdk|aws-crypto|smithy)\//, /^llm\/bedrock/],
-  [/^undici$/, /^(llm|outgoing)\//],
+  [/^undici$/, /^outgoing\//],
   [/^eventsource-parser/, /^llm\//],
   [/^gpt-tokenizer/, /^llm\/tokens\.ts$/],
   [/^eld(\/|$)/, /^pipeline\/text\.ts$/],
-  [/^ioredis$/, /^sessions\/redis\.ts$/],
+  [/^ioredis$/, /^redis\/connection\.ts$/],
+  [/^jose$/, /^auth\/jwks\.ts$/],
   [/^ipaddr\.js$/, /^outgoing\/address\.ts$/],
   [/^yaml$/, /^(llm\/catalog|files\/read-yaml)\.ts$/],
   [/^csv-parse$/, /^(files\/read-csv|worker\/tasks\/table)\.ts$/],
@@ -77,6 +82,7 @@ const owners: [packageName: RegExp, files: RegExp][] = [
   [/^@modelcontextprotocol\//, /^tools\/mcp\//],
   [/^node:sqlite$/, /^observability\/event-log-sqlite\.ts$/],
   [/^prom-client$/, /^observability\/metrics\.ts$/],
+  [/^@opentelemetry\//, /^observability\/tracing\//],
   [/^pino(-pretty)?$/, /^observability\/logger\.ts$/],
 ];
 
@@ -250,6 +256,13 @@ describe('the source', () => {
     expect(found).toEqual([]);
   });
 
+  test('lets requests out in src/outgoing only', () => {
+    const others = files.filter(({ name }) => partOf(name) !== 'outgoing');
+    const callers = others.filter((file) => callsGlobalFetch(file) || opensConnections(file));
+    // runs in browsers, which have nothing else
+    expect(callers.map((file) => file.name)).toEqual(['library/stream-proxy.ts']);
+  });
+
   test('silences no checker', () => {
     const silenced = files.filter((file) => /@ts-(ignore|expect-error|nocheck)|biome-ignore/.test(file.text));
     expect(silenced.map((file) => file.name)).toEqual([]);
@@ -274,6 +287,34 @@ describe('the source', () => {
     expect(long).toEqual([]);
   });
 });
+
+/** Whether a file calls a `fetch` that nobody gave it. */
+function callsGlobalFetch(file: SourceFile): boolean {
+  const nodes = nodesOf(file.tree);
+  const isGiven = nodes.some((node) => hasName(node) && node.name?.getText() === 'fetch');
+  return nodes.some((node) => {
+    if (ts.isNewExpression(node)) return /^(WebSocket|EventSource)$/.test(node.expression.getText());
+    if (!ts.isCallExpression(node)) return false;
+    const called = node.expression.getText();
+    return called === 'globalThis.fetch' || (called === 'fetch' && !isGiven);
+  });
+}
+
+const hasName = (node: ts.Node): node is ts.NamedDeclaration =>
+  ts.isParameter(node) || ts.isVariableDeclaration(node) || ts.isBindingElement(node);
+
+/** What these modules have that connects to nobody. */
+const harmless = new Set(['STATUS_CODES', 'isIP', 'createSecureContext', 'rootCertificates']);
+
+function opensConnections({ tree }: SourceFile): boolean {
+  return nodesOf(tree).some((node) => {
+    if (!ts.isImportDeclaration(node) || isTypeOnly(node)) return false;
+    if (!/^(node:)?(https?|http2|net|tls|dgram)$/.test(textOf(node.moduleSpecifier))) return false;
+    const bindings = node.importClause?.namedBindings;
+    if (node.importClause?.name || !bindings || !ts.isNamedImports(bindings)) return true;
+    return bindings.elements.some(({ isTypeOnly, name }) => !isTypeOnly && !harmless.has(name.text));
+  });
+}
 
 function isDefaultExport(statement: ts.Statement): boolean {
   if (ts.isExportAssignment(statement)) return true;

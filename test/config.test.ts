@@ -82,10 +82,23 @@ const defaults: Config = {
   workerSecurity: { kind: 'plaintext' },
   workerPort: 50_051,
   workerMaxTasks: 4,
+  authMode: 'none',
+  authGraceMs: 60_000,
+  jwtKey: undefined,
+  jwtIssuer: undefined,
+  jwtAudience: undefined,
+  hmacKeys: [],
+  accessProblems: [],
+  metricsToken: undefined,
+  rateLimitRpm: undefined,
+  rateLimitStreamsRpm: undefined,
+  tenantDailyTokens: undefined,
+  tenantDailyCostUsd: undefined,
   isMetricsEnabled: true,
   isDocsEnabled: true,
   eventLogFile: undefined,
   isContentCaptured: false,
+  tracing: undefined,
   heartbeatMs: 15_000,
   probeIntervalMs: 5_000,
   sideCallTimeoutMs: 20_000,
@@ -94,6 +107,8 @@ const defaults: Config = {
   runLogBytes: 8_388_608,
   runLogEvents: 65_536,
   runLogTotalBytes: 268_435_456,
+  rateLimitWindowMs: 60_000,
+  quotaMarginMs: 30_000,
 };
 
 const certificates = { '/certs/ca.crt': 'ca', '/certs/client.crt': 'crt', '/certs/client.key': 'key' };
@@ -184,10 +199,34 @@ describe('values', () => {
       WORKER_PLAINTEXT: 'no',
       WORKER_PORT: '0',
       WORKER_MAX_TASKS: '9',
+      AUTH_MODE: 'Any',
+      ALLOW_ANONYMOUS: 'no',
+      AUTH_GRACE: '0.5',
+      JWT_SECRET: '5gKx0cRv7sQe2TzWm9LbY4uHj1NfPd8A',
+      JWT_ISSUER: 'https://login.test/',
+      JWT_AUDIENCE: 'paf core',
+      HMAC_KEYS:
+        '{"reports": {"secret": "Vq3Zt8Yw1Xr6Ks0Jd5Gh2Bn7Mf4Lc9Pa", "tenant": "acme", "roles": ["admin"]}}',
+      METRICS_TOKEN: 'T0eWq9Rb2Xk7Zs4Lm1Cv6Hj3Np8Gd5Fy',
+      RATE_LIMIT_RPM: '600',
+      RATE_LIMIT_STREAMS_RPM: '60',
+      TENANT_DAILY_TOKENS: '1000000',
+      TENANT_DAILY_COST_USD: '12.50',
       ENABLE_METRICS: 'false',
       DOCS_ENABLED: 'off',
       EVENT_LOG: '/var/log/paf/events.db',
       CAPTURE_CONTENT: 'yes',
+      ENABLE_TRACING: 'yes',
+      TRACING: 'XRay',
+      OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318',
+      OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector:4318/v1/traces',
+      OTEL_EXPORTER_OTLP_PROTOCOL: 'http/json',
+      OTEL_EXPORTER_OTLP_HEADERS: 'x-key=hush',
+      OTEL_SERVICE_NAME: 'chat',
+      OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test',
+      OTEL_TRACES_SAMPLER: 'parentbased_traceidratio',
+      OTEL_TRACES_SAMPLER_ARG: '0.25',
+      OTEL_SDK_DISABLED: 'false',
     };
     const key = { AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 'hush' };
     const files = { '/etc/models.yaml': 'notChat: [tts]', ...certificates };
@@ -281,14 +320,28 @@ describe('values', () => {
         },
         workerPort: 0,
         workerMaxTasks: 9,
+        authMode: 'any',
+        authGraceMs: 500,
+        jwtKey: { kind: 'key', key: { algorithm: 'HS256', material: '5gKx0cRv7sQe2TzWm9LbY4uHj1NfPd8A' } },
+        jwtIssuer: 'https://login.test/',
+        jwtAudience: 'paf core',
+        hmacKeys: [
+          { id: 'reports', secrets: ['Vq3Zt8Yw1Xr6Ks0Jd5Gh2Bn7Mf4Lc9Pa'], tenant: 'acme', roles: ['admin'] },
+        ],
+        metricsToken: 'T0eWq9Rb2Xk7Zs4Lm1Cv6Hj3Np8Gd5Fy',
+        rateLimitRpm: 600,
+        rateLimitStreamsRpm: 60,
+        tenantDailyTokens: 1_000_000,
+        tenantDailyCostUsd: 12.5,
         isMetricsEnabled: false,
         isDocsEnabled: false,
         eventLogFile: '/var/log/paf/events.db',
         isContentCaptured: true,
+        tracing: { kind: 'xray', protocol: 'http/json', headers: 'x-key=hush', isNamed: true },
       },
       warnings: [],
     });
-    expect(Object.keys(env).concat('USE_OLLAMA').sort()).toEqual(
+    expect(Object.keys(env).concat('USE_OLLAMA', 'JWT_PUBLIC_KEY', 'JWT_JWKS_URL').sort()).toEqual(
       Object.values<Setting>(settings)
         .map((setting) => setting.env)
         .sort(),
@@ -926,10 +979,22 @@ describe('near misses', () => {
       'HOME PATH PORTS HOSTS HOSTNAME LOGNAME USER SHELL TERM TZ LANG PWD OLDPWD SHLVL NODE_ENV NODE_OPTIONS CI ' +
       'LS_COLORS LC_ALL XDG_RUNTIME_DIR SSH_AUTH_SOCK npm_config_cache npm_package_version http_proxy NO_PROXY ' +
       'KUBERNETES_PORT KUBERNETES_SERVICE_HOST REDIS_PORT X_PORT MY_HOST VLLM_PORT OLLAMA_HOST AWS_PROFILE AWS_DEFAULT_REGION ' +
-      'FTP_PROXY ftp_proxy ALL_PROXY https_proxy TRACING';
+      'FTP_PROXY ftp_proxy ALL_PROXY https_proxy OTEL_EXPORTER_OTLP_TRACES_PROTOCOL OTEL_BSP_SCHEDULE_DELAY';
     const env = Object.fromEntries(names.split(' ').map((name) => [name, '1']));
     expect(load({ ...env, MAX_TURN: '' }).warnings).toEqual([]);
   });
+});
+
+test.each<[Record<string, string>, boolean]>([
+  [{}, false],
+  [{ ENABLE_TRACING: 'true' }, true],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318' }, true],
+  [{ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: 'http://collector:4318/v1/traces' }, true],
+  [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318', ENABLE_TRACING: 'false' }, false],
+  [{ ENABLE_TRACING: 'true', OTEL_SDK_DISABLED: 'true' }, false],
+  [{ TRACING: 'xray' }, false],
+])('%j makes traces: %s', (env, isOn) => {
+  expect(configOf(env).tracing !== undefined).toBe(isOn);
 });
 
 describe('.env', () => {
@@ -962,6 +1027,25 @@ describe('.env', () => {
     ]);
     const { AWS_BEARER_TOKEN_BEDROCK, AWS_PROFILE, PORT } = process.env;
     expect([AWS_BEARER_TOKEN_BEDROCK, AWS_PROFILE, PORT]).toEqual(['one', 'real', undefined]);
+  });
+
+  test("hands OpenTelemetry's variables on, and its headers from a file", () => {
+    const directory = temporaryDirectory();
+    writeFileSync(join(directory, 'headers'), 'x-key=hush\n');
+    const lines = ['OTEL_EXPORTER_OTLP_ENDPOINT=http://one:4318', 'OTEL_BSP_SCHEDULE_DELAY=7'];
+    const file = `OTEL_EXPORTER_OTLP_HEADERS_FILE=${join(directory, 'headers')}`;
+    writeFileSync(join(directory, '.env'), [...lines, file].join('\n'));
+    process.chdir(directory);
+    for (const name of ['ENDPOINT', 'HEADERS', 'HEADERS_FILE'])
+      vi.stubEnv(`OTEL_EXPORTER_OTLP_${name}`, undefined);
+    vi.stubEnv('OTEL_BSP_SCHEDULE_DELAY', undefined);
+    expect(loadConfigFromProcess().config.tracing).toMatchObject({ headers: 'x-key=hush' });
+    const { OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_SCHEDULE_DELAY } = process.env;
+    expect([OTEL_EXPORTER_OTLP_ENDPOINT, OTEL_EXPORTER_OTLP_HEADERS, OTEL_BSP_SCHEDULE_DELAY]).toEqual([
+      'http://one:4318',
+      'x-key=hush',
+      '7',
+    ]);
   });
 
   test('the real environment wins over the file of the working directory', () => {

@@ -1,5 +1,6 @@
 import { DeadlineReached, raceAbort } from '../core/abort.js';
 import type { Caller } from '../core/caller.js';
+import { Fault } from '../core/errors.js';
 import type { AgentEvent } from '../core/events.js';
 import {
   type AssistantMessage,
@@ -77,7 +78,8 @@ const maxSameCalls = 3;
 /**
  * Think → act → observe until the model answers without asking for a tool, or a limit ends it.
  * Throws the Fault of the model call that failed, or the abort reason; when the run's time is up after some text was
- * streamed, it returns that text with `exitReason: 'deadline'` instead.
+ * streamed, it returns that text with `exitReason: 'deadline'` instead, and with `budget` when the next call is beyond
+ * what the tenant may spend today.
  */
 export async function* runAgent<Custom = never>(
   router: Router,
@@ -125,7 +127,8 @@ export async function* runAgent<Custom = never>(
       yield { type: 'message-end', message: turn.message };
       if (turn.isRepeating) return finish('stop', 'repetition');
       if (turn.toolCalls.length === 0) {
-        if (begun.isCapped && turn.finishReason === 'length') return finish('length', 'budget');
+        const isCapped = begun.isCapped || request.budget.isCut;
+        if (isCapped && turn.finishReason === 'length') return finish('length', 'budget');
         // what an aborted run would take from the queues would be lost
         if (turnNumber < limits.maxTurns && !signal.aborted) waiting = nextMessages(request);
         if (waiting.length > 0) continue;
@@ -141,6 +144,7 @@ export async function* runAgent<Custom = never>(
       added.push(...(yield* runTools(toolRun, turn.toolCalls, signal)));
     }
   } catch (error) {
+    if (isQuotaUsedUp(error) && state.text !== '') return finish('length', 'budget');
     if (!(error instanceof DeadlineReached)) throw error;
     const { text } = state.partial;
     state.text = join(state.text, text);
@@ -153,6 +157,9 @@ export async function* runAgent<Custom = never>(
     return finish('length', 'deadline');
   }
 }
+
+/** The call was not made, for want of what the tenant may spend today. */
+const isQuotaUsedUp = (error: unknown) => error instanceof Fault && error.type === 'quota_exceeded';
 
 /** Calls that the conversation has already: a model may use their ids again. */
 function callIdsOf(messages: readonly unknown[]): Set<string> {
@@ -211,6 +218,7 @@ function startTurn<Custom>(
       callIds: state.callIds,
       deadlineAt: request.deadlineAt,
       budget,
+      requestId: request.requestId,
     },
     state.partial,
     signal,

@@ -152,6 +152,17 @@ function toAddress(text: string): { origin: string; path: string } {
   return { origin: url.origin, path: url.pathname.replace(/\/+$/, '') };
 }
 
+/** Any address, query included. */
+export const url: Kind<string> = {
+  parse(text) {
+    const address = /^https?:\/\//i.test(text) ? URL.parse(text) : null;
+    if (address === null) throw new InvalidValue('be a URL that starts with http:// or https://');
+    if (address.username !== '' || address.password !== '')
+      throw new InvalidValue('not hold a user name or a password');
+    return address.href;
+  },
+};
+
 /** A proxy may have a user name and a password, and its scheme is often left out. */
 export const proxyUrl: Kind<string> = {
   parse(text) {

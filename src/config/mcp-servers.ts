@@ -28,9 +28,9 @@ const inherited = [
 ];
 
 const fieldsOf: Record<Transport, string[]> = {
-  stdio: ['type', 'command', 'args', 'env', 'cwd'],
-  http: ['type', 'url', 'headers'],
-  sse: ['type', 'url', 'headers'],
+  stdio: ['type', 'command', 'args', 'env', 'cwd', 'roles'],
+  http: ['type', 'url', 'headers', 'roles'],
+  sse: ['type', 'url', 'headers', 'roles'],
 };
 const transportsByType: Record<string, Transport> = {
   stdio: 'stdio',
@@ -102,7 +102,15 @@ export function readMcpServer(
     transport === 'stdio'
       ? readStdio(source, name, entry, complain)
       : readUrl(source, name, transport, entry, complain);
-  return problems.length === before ? server : undefined;
+  const roles = readRoles(entry, complain);
+  return problems.length === before ? { ...server, ...(roles && { roles }) } : undefined;
+}
+
+/** An empty list would take the tools from everybody, which is more likely a mistake. */
+function readRoles({ roles }: Fields, complain: Complain): string[] | undefined {
+  if (roles === undefined) return undefined;
+  const isList = Array.isArray(roles) && roles.length > 0 && roles.every(isText);
+  return isList ? roles : complain('roles', 'must be a list of at least one role');
 }
 
 function transportOf({ type, command, url }: Fields, complain: Complain): Transport | undefined {

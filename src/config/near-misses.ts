@@ -5,7 +5,7 @@ import { type Setting, settings } from './settings.js';
 const reservedNames = `EVENT_LOG
   AUTH_MODE ALLOW_ANONYMOUS AUTH_GRACE JWT_SECRET JWT_PUBLIC_KEY JWT_JWKS_URL JWT_ISSUER JWT_AUDIENCE
   HMAC_KEYS RATE_LIMIT_RPM RATE_LIMIT_STREAMS_RPM TENANT_DAILY_TOKENS TENANT_DAILY_COST_USD METRICS_TOKEN
-  CAPTURE_CONTENT ENABLE_TRACING TRACING`.split(/\s+/);
+  CAPTURE_CONTENT`.split(/\s+/);
 
 /** Other programs' names that look like settings. */
 const foreignNames = ['FTP_PROXY', 'ftp_proxy'];

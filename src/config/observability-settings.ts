@@ -28,6 +28,8 @@ export const observabilitySettings = {
     kind: boolean,
     default: 'false',
     group: 'observability',
-    about: 'true: EVENT_LOG holds texts too, the first 64 KiB of each, and not only how long they are.',
+    about:
+      'true: EVENT_LOG holds texts too, the first 64 KiB of each, and not only how long they are, and spans the ' +
+      'first 16 KiB of what models and tools are told and say.',
   },
 } as const;

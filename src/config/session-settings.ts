@@ -23,7 +23,8 @@ export const sessionSettings = {
     kind: wholeNumber(1, 1_000_000),
     group: 'sessions',
     about:
-      'Sessions of one owner; the oldest one that is not in use goes for a new one. Unless set, any number.',
+      'Sessions of one owner; the oldest one that is not in use goes for a new one. Unless set, 10, and any number with ' +
+      'AUTH_MODE=none.',
   },
   sessionConflict: {
     env: 'SESSION_CONFLICT',
@@ -39,7 +40,8 @@ export const sessionSettings = {
     kind: redisUrl,
     group: 'sessions',
     about:
-      'The server of MEMORY_BACKEND=redis: redis://[user:password@]host[:port][/db], rediss:// for TLS. REDIS_URL_FILE ' +
-      'names a file that holds it instead.',
+      'The Redis server of MEMORY_BACKEND=redis, in which limits, quotas and the nonces of signed requests are counted for ' +
+      'all replicas too: redis://[user:password@]host[:port][/db], rediss:// for TLS. REDIS_URL_FILE names a file that ' +
+      'holds it instead.',
   },
 } as const;

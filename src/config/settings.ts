@@ -20,9 +20,12 @@ import {
   timezone,
   wholeNumber,
 } from './kinds.js';
+import { limitSettings } from './limit-settings.js';
 import { observabilitySettings } from './observability-settings.js';
 import { phaseSettings } from './phase-settings.js';
+import { securitySettings } from './security-settings.js';
 import { sessionSettings } from './session-settings.js';
+import { tracingSettings } from './tracing-settings.js';
 import { workerProcessSettings } from './worker-process-settings.js';
 import { workerSettings } from './worker-settings.js';
 
@@ -33,7 +36,16 @@ export type Setting = {
   alias?: string;
   kind: Kind<unknown>;
   default?: string;
-  group: 'server' | 'models' | 'phases' | 'agent' | 'sessions' | 'workers' | 'observability';
+  group:
+    | 'server'
+    | 'models'
+    | 'phases'
+    | 'agent'
+    | 'sessions'
+    | 'workers'
+    | 'security'
+    | 'observability'
+    | 'tracing';
   about: string;
 };
 
@@ -75,7 +87,7 @@ export const settings = {
     kind: oneOf(logLevels),
     default: 'info',
     group: 'server',
-    about: `The least severe level that is logged: ${logLevels.join(', ')}.`,
+    about: `The least severe level that is logged: ${logLevels.join(', ')}. SIGUSR2 switches to debug and back.`,
   },
   corsOrigins: {
     env: 'CORS_ORIGINS',
@@ -373,7 +385,10 @@ export const settings = {
   ...sessionSettings,
   ...workerSettings,
   ...workerProcessSettings,
+  ...securitySettings,
+  ...limitSettings,
   ...observabilitySettings,
+  ...tracingSettings,
 } as const satisfies Record<string, Setting>;
 
 export type SettingValues = { -readonly [Key in keyof typeof settings]: ValueOf<(typeof settings)[Key]> };

@@ -1,4 +1,5 @@
 import { readSome, type Source, textOfFile } from './read-settings.js';
+import { type TracingConfig, tracingOf, tracingSettingNames } from './tracing-settings.js';
 
 /** The certificate that a worker shows and, with a CA, whom it lets in. */
 export type WorkerTls = { certFile: string; keyFile: string; caFile: string | undefined };
@@ -13,6 +14,8 @@ export type WorkerConfig = {
   maxTasks: number;
   /** undefined: not encrypted */
   tls: WorkerTls | undefined;
+  /** undefined: no traces are made */
+  tracing: TracingConfig | undefined;
 };
 
 /** Reads only what the worker uses: whatever else is set is the service's business. */
@@ -27,6 +30,7 @@ export function readWorkerConfig(source: Source): Omit<WorkerConfig, 'version'> 
     'workerCertFile',
     'workerKeyFile',
     'isWorkerPlaintext',
+    ...tracingSettingNames,
   ]);
   const { workerCaFile: caFile, workerCertFile: certFile, workerKeyFile: keyFile } = values;
   const isTls = [caFile, certFile, keyFile].some((file) => file !== undefined);
@@ -46,5 +50,6 @@ export function readWorkerConfig(source: Source): Omit<WorkerConfig, 'version'> 
     drainTimeoutMs: values.drainTimeoutMs,
     maxTasks: values.workerMaxTasks,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile, caFile } : undefined,
+    tracing: tracingOf(values),
   };
 }

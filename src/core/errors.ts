@@ -25,6 +25,7 @@ export const errorStatus = {
   shutting_down: 503,
   session_unavailable: 503,
   limits_unavailable: 503,
+  auth_unavailable: 503,
   provider_unavailable: 503,
   provider_timeout: 504,
 } as const;
@@ -42,6 +43,8 @@ type FaultOptions = {
   problems?: FieldProblem[];
   /** the status a provider answered with */
   upstreamStatus?: number;
+  /** which of several causes it has, in one word for metrics and logs; no client sees it */
+  reason?: string;
 };
 
 const retryableTypes: ReadonlySet<ErrorType> = new Set([
@@ -50,6 +53,7 @@ const retryableTypes: ReadonlySet<ErrorType> = new Set([
   'shutting_down',
   'session_unavailable',
   'limits_unavailable',
+  'auth_unavailable',
   'provider_unavailable',
   'provider_timeout',
   'provider_error',
@@ -65,6 +69,7 @@ export class Fault extends Error {
   readonly retryAfterMs: number | undefined;
   readonly problems: FieldProblem[] | undefined;
   readonly upstreamStatus: number | undefined;
+  readonly reason: string | undefined;
 
   constructor(type: ErrorType, message: string, options: FaultOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -74,6 +79,7 @@ export class Fault extends Error {
     this.retryAfterMs = options.retryAfterMs;
     this.problems = options.problems;
     this.upstreamStatus = options.upstreamStatus;
+    this.reason = options.reason;
   }
 
   get status(): number {

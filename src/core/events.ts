@@ -97,13 +97,14 @@ export type RunSummary = AnswerSummary & {
 /** What the four phases yield: the agent's events, each phase's result, and revisions of the answer. */
 export type PipelineEvent =
   | AgentEvent
+  | { type: 'phase-start'; phase: Phase }
   | { type: 'phase-end'; phase: Phase; content: string; result: Record<string, unknown>; durationMs: number }
   | { type: 'revision-start'; revision: number; reason: string };
 
 /** What enters a run's log. Exactly one `run-complete` or `run-error`, then `run-done`. */
 export type RunEvent =
   | { type: 'text-delta'; text: string; revision: number }
-  | Exclude<PipelineEvent, AgentLifecycleEvent | { type: 'text-delta' } | { type: 'attempt-end' }>
+  | Exclude<PipelineEvent, AgentLifecycleEvent | { type: 'text-delta' | 'attempt-end' | 'phase-start' }>
   | {
       type: 'run-complete';
       runId: string;

@@ -2,6 +2,7 @@ import type { FastifyReply } from 'fastify';
 import { Fault } from '../core/errors.js';
 import type { Run } from '../runs/run.js';
 import type { Services } from '../services.js';
+import { endOfAccess } from './expiry.js';
 import { createSseStream, sseHeaders } from './protocols/sse.js';
 import { ref, responseHeaders, runIdHeader } from './schemas/common.js';
 
@@ -19,12 +20,16 @@ export function sendEvents(services: Services, reply: FastifyReply, run: Run, af
   reply.headers({ ...sseHeaders, 'x-run-id': run.id });
   // HEAD reads nothing, so it must not count as a reader that keeps the run alive
   if (reply.request.method === 'HEAD') return reply.send();
+  services.tracing?.linkTo(run);
   metrics.streamReaders.inc();
   const stream = createSseStream(run, after, {
     heartbeatMs: config.heartbeatMs,
+    requestId: reply.request.id,
+    endsAt: endOfAccess(reply.request.identity, config),
     onClose(reason) {
       metrics.streamReaders.dec();
       if (reason === 'stalled') logger.warn({ run_id: run.id }, 'a reader stalled and was dropped');
+      if (reason === 'expired') metrics.errors.inc({ type: 'unauthorized' });
     },
   });
   if (reply.raw.destroyed) stream.destroy();

@@ -4,7 +4,7 @@ import type { FieldProblem } from '../core/errors.js';
 import type { Message } from '../core/message.js';
 import type { TraceContext } from '../core/trace.js';
 import type { IngestedFiles, IngestRequest } from '../files/ingest.js';
-import type { ResponseFormat } from '../llm/provider.js';
+import type { Model, ResponseFormat } from '../llm/provider.js';
 import type { ChatRequest } from '../pipeline/chat-request.js';
 import { type PipelineRun, runPipeline } from '../pipeline/run-pipeline.js';
 import type { Run } from '../runs/run.js';
@@ -54,6 +54,8 @@ export async function startRun(services: Services, call: ChatCall, signal: Abort
   };
   const earlier = services.runs.findStarted(start);
   if (earlier) return earlier;
+  const { checkQuota } = services.limits;
+  if (checkQuota) await checkQuota(caller.tenant, body.message, modelsFor(services, body), signal);
   if (sessionId !== undefined && !call.makesSession) await services.sessions.get(caller, sessionId, signal);
   const sources = await openFiles(services, body, signal);
   let place: SessionPlace | undefined;
@@ -84,11 +86,12 @@ function work(
   run: Run,
 ): Steps {
   const answer = ({ files, images }: Pick<IngestedFiles, 'files' | 'images'>) => {
+    const offered = withFileTools(chat.tools, files, body.tools);
     const request: ChatRequest = {
       ...chat,
       files,
       images: [...chat.images, ...images],
-      tools: withFileTools(chat.tools, files, body.tools),
+      tools: services.tracing?.wrapTools(offered) ?? offered,
     };
     return runPipeline(services.pipeline, request, toPipelineRun(run, caller), run.signal);
   };
@@ -171,6 +174,12 @@ function resolveModel(services: Services, body: ChatBody) {
     refuse('images', 'are not accepted by any available model');
   }
   return { model, provider };
+}
+
+/** The models that may answer; none for a request that names what there is not, which is refused later. */
+function modelsFor({ catalog }: Services, { model, provider }: ChatBody): Model[] {
+  const models = catalog.models().filter((known) => provider === undefined || known.provider === provider);
+  return model === undefined ? models : [catalog.find(model, provider) ?? []].flat();
 }
 
 /** Whether a model that may answer the request sees. */

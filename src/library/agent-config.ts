@@ -11,7 +11,11 @@ export type MCPServerSettings =
   | { type?: 'stdio'; command: string; args?: string[]; env?: Record<string, string>; cwd?: string }
   | { type?: 'http' | 'sse'; url: string; headers?: Record<string, string> };
 
-export type MCPServerConfig = MCPServerSettings & { name: string };
+export type MCPServerConfig = MCPServerSettings & {
+  name: string;
+  /** callers of an AgentServer who hold one of these are offered its tools; absent: everybody is */
+  roles?: string[];
+};
 
 /** What is absent is as the settings say. */
 export interface AgentConfig {
@@ -38,7 +42,7 @@ export type AgentParts = {
 
 /** The services of a program: what is given over what the environment says, which is read now. */
 export async function openServices(parts: AgentParts, changes: (config: Config) => Partial<Config>) {
-  const [{ loadConfigFromProcess, mcpServerFromProcess, ConfigError }, { createServices }] =
+  const [{ loadConfigFromProcess, mcpServerFromProcess, ConfigError }, { createServices, createTracingOf }] =
     await Promise.all([import('../config.js'), import('../services.js')]);
   const { config: given = {}, llm, sessionManager, toolExecutor } = parts;
   const { config, warnings } = llm ? { config: llm.config, warnings: [] } : loadConfigFromProcess();
@@ -53,6 +57,7 @@ export async function openServices(parts: AgentParts, changes: (config: Config) 
     sessions: sessionManager,
     tools: toolExecutor,
     systemPrompt,
+    tracing: await createTracingOf(all),
   });
   return { services, warnings };
 }

@@ -84,7 +84,7 @@ export class AgentServer {
     let app: App | undefined;
     try {
       app = await createApp(services);
-      await registerWebSocket(app, services, '/');
+      registerWebSocket(app, services, '/');
       await app.listen({ port: config.port, host: config.host });
       await services.start();
     } catch (error) {

@@ -86,7 +86,7 @@ function createWay(config: Config): Way {
 
 /** The SDKs of the vendors are loaded for the first call, not on import. */
 async function openRouter(config: Config): Promise<Router> {
-  const { createProviders } = await import('../services.js');
+  const { createProviders } = await import('../services/providers.js');
   const providers = createProviders(config);
   const breakers = createBreakers(providers.map(({ name }) => name));
   return createRouter({ providers, breakers, requestTimeoutMs: config.requestTimeoutMs });

@@ -68,7 +68,7 @@ export class ToolExecutor {
     if (this.servers.has(name)) throw new Error(`There is an MCP server named "${name}" already.`);
     const config = { ...loadConfigFromProcess().config, mcpServers: [mcpServerFromProcess(name, server)] };
     const quiet = { info() {}, warn() {} };
-    const servers = createConfiguredMcpServers(config, quiet, timeoutMs);
+    const servers = createConfiguredMcpServers(config, quiet, { connectTimeoutMs: timeoutMs });
     this.servers.set(name, servers);
     servers.start();
     const limit = AbortSignal.timeout(timeoutMs);

@@ -129,3 +129,7 @@ async function readWhole(response: Response, { provider, decoder, streamFault }:
   if (!decoder.isFinished) throw brokenOff(provider);
   return [...events, ...decoder.close()];
 }
+
+/** The header in which a provider is told the id of the request that a call is for. */
+export const requestIdHeader = (requestId: string | undefined): Record<string, string> =>
+  requestId === undefined ? {} : { 'X-Request-Id': requestId };

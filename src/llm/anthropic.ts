@@ -1,12 +1,13 @@
 import Anthropic from '@anthropic-ai/sdk';
 import type { MessageCreateParamsStreaming as WireRequest } from '@anthropic-ai/sdk/resources/messages';
-import { streamAnswer } from './answer-stream.js';
+import { createFetch, pinTo } from '../outgoing/fetch.js';
+import { requestIdHeader, streamAnswer } from './answer-stream.js';
 import { streamFault, toError } from './anthropic-errors.js';
 import { createMessageDecoder } from './anthropic-events.js';
 import { toRequest } from './anthropic-request.js';
 import type { LlmProvider, ProbedModel } from './provider.js';
 import { unsendable } from './provider-errors.js';
-import { boundErrorBody, createFetch, noTimeoutMs, parseObject, readText } from './transport.js';
+import { boundErrorBody, noTimeoutMs, parseObject, readText } from './transport.js';
 
 export type AnthropicProviderOptions = {
   /** how the provider is configured and named to callers */
@@ -33,7 +34,10 @@ export function createAnthropicProvider(options: AnthropicProviderOptions): LlmP
       streamAnswer(
         {
           provider: name,
-          open: (connection) => open(client, name, toRequest(request), connection),
+          open: (connection) => {
+            const headers = requestIdHeader(request.requestId);
+            return open(client, name, { body: toRequest(request), headers }, connection);
+          },
           decoder: createMessageDecoder(),
           toError,
           streamFault,
@@ -46,8 +50,8 @@ export function createAnthropicProvider(options: AnthropicProviderOptions): LlmP
 
 function createClient(options: AnthropicProviderOptions): Anthropic {
   const apiKey = options.apiKey.trim();
-  const fetch = options.fetch ?? createFetch();
   const baseUrl = options.baseUrl?.trim() || ownBaseUrl;
+  const fetch = pinTo(baseUrl, options.fetch ?? createFetch());
   return new Anthropic({
     // the SDK adds /v1 itself, other clients of the same setting do not
     baseURL: baseUrl.replace(/\/+$/, '').replace(/\/v1$/, ''),
@@ -66,12 +70,12 @@ function createClient(options: AnthropicProviderOptions): Anthropic {
 async function open(
   client: Anthropic,
   provider: string,
-  body: WireRequest,
+  { body, headers }: { body: WireRequest; headers: Record<string, string> },
   signal: AbortSignal,
 ): Promise<Response> {
-  const headers = 'temperature' in body ? { 'anthropic-version': versionWithTemperature } : {};
+  const version = 'temperature' in body ? { 'anthropic-version': versionWithTemperature } : {};
   try {
-    return await client.messages.create(body, { signal, headers }).asResponse();
+    return await client.messages.create(body, { signal, headers: { ...headers, ...version } }).asResponse();
   } catch (error) {
     throw error instanceof Anthropic.APIError ? error : unsendable(provider, error);
   }

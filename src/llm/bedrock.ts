@@ -2,12 +2,12 @@ import { Readable } from 'node:stream';
 import type { ReadableStream } from 'node:stream/web';
 import type { BedrockRuntimeClient, BedrockRuntimeClientConfig } from '@aws-sdk/client-bedrock-runtime';
 import { raceAbort } from '../core/abort.js';
+import type { ProxyOptions } from '../outgoing/fetch.js';
 import { streamAnswer } from './answer-stream.js';
 import { statusOf, streamFault, toError, toOpeningFault } from './bedrock-errors.js';
 import { createEventDecoder } from './bedrock-events.js';
 import { toRequest } from './bedrock-request.js';
 import type { LlmProvider, LlmRequest, ProbedModel } from './provider.js';
-import type { ProxyOptions } from './transport.js';
 
 export type BedrockProviderOptions = {
   /** how the provider is named to callers */

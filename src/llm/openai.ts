@@ -1,12 +1,13 @@
 import OpenAI from 'openai';
 import type { ChatCompletionCreateParamsStreaming as WireRequest } from 'openai/resources/chat/completions';
-import { streamAnswer } from './answer-stream.js';
+import { createFetch, pinTo } from '../outgoing/fetch.js';
+import { requestIdHeader, streamAnswer } from './answer-stream.js';
 import { createChunkDecoder } from './openai-chunks.js';
 import { streamFault, toError } from './openai-errors.js';
 import { toRequest } from './openai-request.js';
 import type { LlmProvider, ProbedModel } from './provider.js';
 import { statusFault, toConnectionFault, unsendable } from './provider-errors.js';
-import { boundErrorBody, createFetch, ignore, noTimeoutMs, parseObject, readText } from './transport.js';
+import { boundErrorBody, ignore, noTimeoutMs, parseObject, readText } from './transport.js';
 
 export type OpenAiProviderOptions = {
   /** how the provider is configured and named to callers: openai, vllm, ollama … */
@@ -24,7 +25,7 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): LlmProvide
   const { name } = options;
   const baseUrl = options.baseUrl.trim().replace(/\/+$/, '');
   const apiKey = options.apiKey?.trim() || undefined;
-  const fetch = options.fetch ?? createFetch();
+  const fetch = pinTo(baseUrl, options.fetch ?? createFetch());
   const client = createClient(baseUrl, apiKey, fetch);
 
   return {
@@ -33,7 +34,10 @@ export function createOpenAiProvider(options: OpenAiProviderOptions): LlmProvide
       streamAnswer(
         {
           provider: name,
-          open: (connection) => open(client, name, toRequest(request, name), connection),
+          open: (connection) => {
+            const headers = requestIdHeader(request.requestId);
+            return open(client, name, { body: toRequest(request, name), headers }, connection);
+          },
           decoder: createChunkDecoder(),
           toError,
           streamFault,
@@ -63,11 +67,11 @@ function createClient(baseUrl: string, apiKey: string | undefined, fetch: typeof
 async function open(
   client: OpenAI,
   provider: string,
-  body: WireRequest,
+  { body, headers }: { body: WireRequest; headers: Record<string, string> },
   signal: AbortSignal,
 ): Promise<Response> {
   try {
-    return await client.chat.completions.create(body, { signal }).asResponse();
+    return await client.chat.completions.create(body, { signal, headers }).asResponse();
   } catch (error) {
     throw error instanceof OpenAI.APIError ? error : unsendable(provider, error);
   }

@@ -59,7 +59,14 @@ function classify(provider: string, { status, code = '', cause }: Refusal): [Err
     return ['provider_unavailable', `${who} is overloaded or down.`, true];
   }
   if (status >= 400 && status < 500) return ['provider_rejected', rejection(who, status, code, cause), false];
+  if (isRedirect(status)) {
+    return ['provider_unavailable', `${who} redirects to another address, which is not followed.`, false];
+  }
   return ['provider_error', `${who} failed.`, true];
+}
+
+function isRedirect(status: number): boolean {
+  return status >= 300 && status < 400;
 }
 
 function rejection(who: string, status: number, code: string, cause: unknown): string {

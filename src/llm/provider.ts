@@ -19,6 +19,8 @@ export type LlmRequest = {
   temperature?: number;
   responseFormat: ResponseFormat;
   effort: Effort;
+  /** told to the provider, so that its log and ours can be joined */
+  requestId?: string | undefined;
 };
 
 /**

@@ -3,8 +3,9 @@ import { Fault } from '../core/errors.js';
 import type { Attempt, AttemptOutcome, LlmEvent } from '../core/events.js';
 import { type Message, noUsage, type Usage } from '../core/message.js';
 import type { Breakers } from './breaker.js';
-import type { Budget } from './budget.js';
+import { type Budget, holdFor } from './budget.js';
 import { continueWith } from './continuation.js';
+import type { CallFollower } from './followed-call.js';
 import type { LlmProvider, LlmRequest, Model, ToolDefinition } from './provider.js';
 import type { Seam } from './seam.js';
 import { countMessagesTokens, countTokens } from './tokens.js';
@@ -17,6 +18,8 @@ export type RoutedRequest = Omit<LlmRequest, 'model'> & {
   /** epoch milliseconds after which no retry may start */
   deadlineAt: number;
   budget: Budget;
+  /** the call is not made when the account behind the budget pays for less output; absent: 1 */
+  leastTokens?: number;
 };
 
 export type RoutedEvent = LlmEvent | { type: 'attempt-end'; attempt: Attempt };
@@ -38,6 +41,7 @@ export type RouterOptions = {
   requestTimeoutMs: number;
   random?: () => number;
   onCall?: (provider: string, outcome: 'ok' | Fault) => void;
+  follow?: CallFollower | undefined;
 };
 
 /** Long texts are counted by samples, and other models' tokens differ from those that are counted. */
@@ -113,12 +117,15 @@ export function createRouter(options: RouterOptions): Router {
       throw new Fault('provider_unavailable', `The provider ${model.provider} is not configured.`);
     const { llmRequest, seam } = toLlmRequest(model, request, progress);
     const leave = await options.breakers.enter(model.provider);
+    const hold = request.budget.hold && (await holdFor(request, llmRequest, leave, signal));
     progress.calls += 1;
     progress.callsOf.set(model.provider, callsOf(progress, model) + 1);
     const watchdog = startWatchdog(options.requestTimeoutMs, model);
     const record = startRecord(call, llmRequest);
+    const followed = options.follow?.(llmRequest);
+    const start = () => provider.stream(llmRequest, AbortSignal.any([signal, watchdog.signal]));
     try {
-      for await (const event of provider.stream(llmRequest, AbortSignal.any([signal, watchdog.signal]))) {
+      for await (const event of followed ? followed.events(start) : start()) {
         watchdog.touch();
         // others need not wait for the end of the answer by which a provider shows that it is well again
         if (record.take(event) && options.breakers.state(model.provider) !== 'closed') leave('ok');
@@ -149,6 +156,8 @@ export function createRouter(options: RouterOptions): Router {
     } finally {
       watchdog.stop();
       const outcome = record.settle();
+      if (call.attempt) followed?.end(call.attempt);
+      hold?.settle(call.attempt);
       leave(outcome);
       if (outcome) options.onCall?.(model.provider, outcome);
     }
@@ -186,7 +195,7 @@ function* flush(seam: Seam, model: Model, progress: Progress): Generator<LlmEven
 
 /** The request as this model gets it: the whole question, or the rest of an answer that broke off. */
 function toLlmRequest(model: Model, request: RoutedRequest, progress: Progress) {
-  const { candidates: _, deadlineAt: __, budget, ...given } = request;
+  const { candidates: _, deadlineAt: __, leastTokens: ___, budget, ...given } = request;
   const rest = model.accepts.images ? given : { ...given, messages: withoutImages(given.messages) };
   const { messages, seam } =
     progress.text === ''
@@ -219,7 +228,8 @@ function nextStep(
   random: () => number,
 ) {
   if (refusals.includes(fault.upstreamStatus ?? 0)) progress.refused.add(call.model.provider);
-  if (progress.hasToolCall || progress.calls >= maxCalls) return undefined;
+  if (progress.hasToolCall || progress.calls >= maxCalls || fault.type === 'limits_unavailable')
+    return undefined;
   const mayAsk = (model: Model) =>
     !progress.refused.has(model.provider) &&
     callsOf(progress, model) < maxCallsPerProvider &&

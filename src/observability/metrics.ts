@@ -1,5 +1,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { BreakerState } from '../core/breaker-state.js';
+import { errorStatus } from '../core/errors.js';
+import { phases } from '../core/events.js';
+import { createLabelValues } from './label-values.js';
 
 /** Default metrics whose names promtool refuses. */
 const leftOut = [
@@ -8,17 +11,39 @@ const leftOut = [
   'nodejs_active_resources_total',
 ];
 
+const authFailureReasons = [
+  'missing',
+  'malformed',
+  'signature',
+  'expired',
+  'not_yet_valid',
+  'audience',
+  'issuer',
+  'unknown_key',
+  'replayed',
+  'timestamp',
+  'claims',
+  'forbidden',
+  'unavailable',
+] as const;
+
+const sessionEvents = ['created', 'deleted', 'evicted', 'forked'] as const;
+
+const rateLimitScopes = ['requests', 'streams', 'tokens', 'cost'] as const;
+
 export type Metrics = ReturnType<typeof createMetrics>;
 
-/** Every metric of the service, in a registry of its own. */
+/** Every metric of the service, in a registry of its own. Closed sets of labels are there from the start, at 0. */
 export function createMetrics() {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   for (const name of leftOut) registry.removeSingleMetric(name);
   const registers = [registry];
   const runBuckets = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
-  return {
+  const metrics = {
     registry,
+    /** what the labels hold whose values come from models, providers, MCP servers and workers */
+    values: { model: createLabelValues(), tool: createLabelValues(), taskType: createLabelValues() },
     httpDuration: new Histogram({
       name: 'http_request_duration_seconds',
       help: 'Time from the request to the end of its response, streams included',
@@ -47,7 +72,38 @@ export function createMetrics() {
       registers,
     }),
     ...llmMetrics(registers, runBuckets),
+    ...genAiMetrics(registers),
+    ...toolMetrics(registers, runBuckets),
     ...workerMetrics(registers, runBuckets),
+    ...sessionMetrics(registers),
+    ...refusalMetrics(registers),
+    eventLogDropped: new Counter({
+      name: 'paf_event_log_dropped_total',
+      help: 'Events that EVENT_LOG had no room for',
+      registers,
+    }),
+    webSockets: new Gauge({ name: 'paf_websocket_connections', help: 'Open WebSockets', registers }),
+    streamReaders: new Gauge({ name: 'paf_stream_readers', help: 'Open event streams', registers }),
+  };
+  startAtZero(metrics);
+  return metrics;
+}
+
+/** A series that first appears with its first event hides that event from `rate()`. */
+function startAtZero(
+  metrics: Pick<Metrics, 'runs' | 'phaseDuration' | 'sessions'> & ReturnType<typeof refusalMetrics>,
+): void {
+  for (const outcome of ['completed', 'failed', 'cancelled']) metrics.runs.inc({ outcome }, 0);
+  for (const phase of phases) metrics.phaseDuration.zero({ phase });
+  for (const event of sessionEvents) metrics.sessions.inc({ event }, 0);
+  for (const type of Object.keys(errorStatus)) metrics.errors.inc({ type }, 0);
+  for (const reason of ['overloaded', 'shutting_down']) metrics.rejected.inc({ reason }, 0);
+  for (const reason of authFailureReasons) metrics.authFailures.inc({ reason }, 0);
+  for (const scope of rateLimitScopes) metrics.rateLimitRejections.inc({ scope }, 0);
+}
+
+function refusalMetrics(registers: Registry[]) {
+  return {
     errors: new Counter({
       name: 'paf_errors_total',
       help: 'Errors sent to clients, in streams and as responses',
@@ -72,13 +128,6 @@ export function createMetrics() {
       labelNames: ['scope'] as const,
       registers,
     }),
-    eventLogDropped: new Counter({
-      name: 'paf_event_log_dropped_total',
-      help: 'Events that EVENT_LOG had no room for',
-      registers,
-    }),
-    webSockets: new Gauge({ name: 'paf_websocket_connections', help: 'Open WebSockets', registers }),
-    streamReaders: new Gauge({ name: 'paf_stream_readers', help: 'Open event streams', registers }),
   };
 }
 
@@ -112,6 +161,68 @@ function llmMetrics(registers: Registry[], runBuckets: number[]) {
   };
 }
 
+/** As the conventions of OpenTelemetry have them, with `_` for the dots. */
+function genAiMetrics(registers: Registry[]) {
+  const labelNames = ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model'] as const;
+  return {
+    genAiTokens: new Histogram({
+      name: 'gen_ai_client_token_usage',
+      help: 'Tokens of each model call as its provider reported them; what was only estimated is left out',
+      labelNames: [...labelNames, 'gen_ai_token_type'] as const,
+      buckets: Array.from({ length: 14 }, (_, index) => 4 ** index),
+      registers,
+    }),
+    genAiDuration: new Histogram({
+      name: 'gen_ai_client_operation_duration',
+      help: 'Seconds of each model call',
+      labelNames: [...labelNames, 'error_type'] as const,
+      buckets: Array.from({ length: 14 }, (_, index) => 2 ** index / 100),
+      registers,
+    }),
+  };
+}
+
+function toolMetrics(registers: Registry[], runBuckets: number[]) {
+  return {
+    toolCalls: new Counter({
+      name: 'paf_tool_calls_total',
+      help: 'Calls of tools by models, by outcome; a tool that does not exist is called unknown',
+      labelNames: ['tool', 'outcome'] as const,
+      registers,
+    }),
+    toolDuration: new Histogram({
+      name: 'paf_tool_duration_seconds',
+      help: 'Time of each call of a tool',
+      labelNames: ['tool'] as const,
+      buckets: [0.001, 0.01, ...runBuckets],
+      registers,
+    }),
+  };
+}
+
+function sessionMetrics(registers: Registry[]) {
+  return {
+    sessions: new Counter({
+      name: 'paf_sessions_total',
+      help: 'Sessions, by what became of them',
+      labelNames: ['event'] as const,
+      registers,
+    }),
+    sessionConflicts: new Counter({
+      name: 'paf_session_conflicts_total',
+      help: 'Messages that were refused because their session was busy',
+      registers,
+    }),
+    sessionStoreDuration: new Histogram({
+      name: 'paf_session_store_duration_seconds',
+      help: 'Time of each operation of the session store, by outcome',
+      labelNames: ['operation', 'outcome'] as const,
+      buckets: [0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+      registers,
+    }),
+  };
+}
+
 function workerMetrics(registers: Registry[], runBuckets: number[]) {
   return {
     workerTasks: new Counter({
@@ -128,6 +239,47 @@ function workerMetrics(registers: Registry[], runBuckets: number[]) {
       registers,
     }),
   };
+}
+
+/** What does not change while the service runs. */
+export function reportLimits(
+  { registry }: Metrics,
+  { version, maxRuns }: { version: string; maxRuns: number },
+): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'paf_build_info',
+    help: 'Always 1; the version is a label',
+    labelNames: ['version'] as const,
+    registers,
+  }).set({ version }, 1);
+  new Gauge({ name: 'paf_max_runs', help: 'Runs that may be under way at once', registers }).set(maxRuns);
+}
+
+/** Reports how much was logged, whenever the metrics are read. */
+export function watchLog(
+  { registry }: Metrics,
+  written: () => { bytes: number; droppedLines: number },
+): void {
+  const registers = [registry];
+  new Counter({
+    name: 'paf_log_bytes_total',
+    help: 'Bytes of log lines that went to stdout',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(written().bytes);
+    },
+  });
+  new Counter({
+    name: 'paf_log_lines_dropped_total',
+    help: 'Log lines that were dropped because nobody read stdout in time',
+    registers,
+    collect() {
+      this.reset();
+      this.inc(written().droppedLines);
+    },
+  });
 }
 
 const breakerValues: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };

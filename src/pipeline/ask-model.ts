@@ -36,7 +36,8 @@ export async function* askModel(
   const { model, messages, budget } = question;
   const input = countMessagesTokens(messages, []);
   const affordable = budget.affordableTokens([model], () => input);
-  if (affordable < input + question.maxTokens * outputsLeft) return { failure: 'the budget is too small' };
+  const leastTokens = input + question.maxTokens * outputsLeft;
+  if (affordable < leastTokens) return { failure: 'the budget is too small' };
   const timeout = AbortSignal.timeout(question.timeoutMs);
   const stream = router.stream(
     {
@@ -49,6 +50,7 @@ export async function* askModel(
       effort: 'quick',
       deadlineAt: Math.min(question.deadlineAt, Date.now() + question.timeoutMs),
       budget,
+      leastTokens,
     },
     AbortSignal.any([signal, timeout]),
   );

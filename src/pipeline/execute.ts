@@ -22,6 +22,7 @@ export async function* execute(
   { show = (stream) => stream, ...options }: ExecuteOptions,
   signal: AbortSignal,
 ): AsyncGenerator<PipelineEvent, AgentResult> {
+  yield { type: 'phase-start', phase: 'execute' };
   const { stream, end } = startExecution(deps, request, options, signal);
   const result = yield* show(stream);
   yield end(result);

@@ -29,6 +29,7 @@ export async function* planRun(
   means: Means,
   signal: AbortSignal,
 ): AsyncGenerator<PipelineEvent, Plan> {
+  yield { type: 'phase-start', phase: 'plan' };
   const startedMs = performance.now();
   const decision = decide(deps, request, understanding);
   const decidedMs = performance.now();
@@ -67,6 +68,7 @@ export async function* writePlannedSteps(
 ): AsyncGenerator<PipelineEvent, Step[]> {
   const { planner } = plan;
   if (!planner) return [];
+  yield { type: 'phase-start', phase: 'plan' };
   const startedMs = performance.now();
   const call = {
     router,

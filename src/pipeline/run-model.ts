@@ -15,17 +15,19 @@ export type ModelRequest = {
   maxTokens: number | undefined;
   temperature: number | undefined;
   effort: Effort;
+  /** who is charged for it */
+  tenant: string;
 };
 
 /** Yields the model's answer as it comes; a tool that it asks for is told of, and not run. */
 export async function* runModel(
-  { router, runLimits }: PipelineDeps,
+  { router, runLimits, accountOf }: PipelineDeps,
   request: ModelRequest,
   deadlineAt: number,
   signal: AbortSignal,
 ): AsyncGenerator<PipelineEvent, PipelineResult, undefined> {
-  const { model, messages, tools, maxTokens, temperature, effort } = request;
-  const budget = createBudget(runLimits);
+  const { model, messages, tools, maxTokens, temperature, effort, tenant } = request;
+  const budget = createBudget(runLimits, accountOf?.(tenant, deadlineAt));
   const affordable = budget.affordableTokens([model], () => countMessagesTokens(messages, tools));
   if (affordable < 1) throw new Fault('invalid_request', 'The conversation costs more than a run may.');
   const limit = Math.min(maxTokens ?? Number.POSITIVE_INFINITY, affordable);
@@ -52,7 +54,9 @@ export async function* runModel(
     yield { type: 'tool-start', id, name, arguments: call.argumentsText ?? call.arguments };
   }
   const isCut = turn.finishReason === 'length' || turn.finishReason === 'content_filter';
-  const exitReason: ExitReason = isCut ? (turn.finishReason as ExitReason) : 'completed';
+  const isOverBudget = turn.finishReason === 'length' && budget.isCut;
+  const cutBy: ExitReason = isOverBudget ? 'budget' : (turn.finishReason as ExitReason);
+  const exitReason = isCut ? cutBy : 'completed';
   return {
     answer: turn.text,
     summary: {

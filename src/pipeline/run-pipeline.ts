@@ -6,7 +6,7 @@ import type { AnswerSummary, PipelineEvent } from '../core/events.js';
 import type { ExitReason, Message } from '../core/message.js';
 import type { MessageQueue } from '../core/message-queue.js';
 import type { TraceContext } from '../core/trace.js';
-import { type Budget, createBudget } from '../llm/budget.js';
+import { type Budget, createBudget, type SpendingAccount } from '../llm/budget.js';
 import { instructToContinue } from '../llm/continuation.js';
 import { countMessagesTokens } from '../llm/tokens.js';
 import { toToolDefinition } from '../tools/registry.js';
@@ -30,6 +30,8 @@ export type PipelineDeps = PlanRunDeps & {
   judge: Judge;
   /** times that an answer may be replaced */
   maxRevisions: number;
+  /** whom a run of this tenant is charged to; absent: nobody */
+  accountOf?: ((tenant: string, deadlineAt: number) => SpendingAccount) | undefined;
 };
 
 export type PipelineRun = {
@@ -69,10 +71,12 @@ export async function* runPipeline(
   run: PipelineRun,
   signal: AbortSignal,
 ): AsyncGenerator<PipelineEvent, PipelineResult, undefined> {
+  yield { type: 'phase-start', phase: 'understand' };
   const startedMs = performance.now();
   const understanding = understandRequest(request);
   yield phaseEnd('understand', describeUnderstanding(understanding), startedMs);
-  const budget = createBudget(spendingLimits(deps, request));
+  const account = deps.accountOf?.(run.caller.tenant, run.deadlineAt);
+  const budget = createBudget(spendingLimits(deps, request), account);
   const means = { budget, deadlineAt: run.deadlineAt };
   const plan = yield* planRun(deps, request, understanding, means, signal);
   const steps = yield* writePlannedSteps(deps, plan, request, means, signal);
@@ -80,6 +84,7 @@ export async function* runPipeline(
   let executed: StepsResult;
   if (steps.length > 0) executed = yield* runSteps(deps, planned, steps, plan.notesRoom, signal);
   else {
+    yield { type: 'phase-start', phase: 'execute' };
     const { stream, end } = startExecution(deps, planned, { isAnswer: true }, signal);
     executed = { result: yield* stream, request: planned };
     yield end(executed.result);
@@ -122,6 +127,7 @@ async function* judge(
   result: AgentResult,
   earlier: readonly Message[],
 ): AsyncGenerator<PipelineEvent, Draft> {
+  yield { type: 'phase-start', phase: 'evaluate' };
   const startedMs = performance.now();
   const { deps, request, understanding, agentRequest, signal } = pipeline;
   const { runId: id, messages, budget, deadlineAt } = agentRequest;

@@ -120,6 +120,7 @@ export class Run {
         this.log.append(progress);
         return;
       }
+      case 'phase-start':
       case 'turn-start':
       case 'message-end':
       case 'tool-call-start':
@@ -128,6 +129,11 @@ export class Run {
       default:
         event satisfies never;
     }
+  }
+
+  /** milliseconds until the first text; undefined while there is none */
+  get timeToFirstTokenMs(): number | undefined {
+    return this.firstTokenMs;
   }
 
   /** US dollars spent so far; undefined when no call had a price. */

@@ -11,12 +11,16 @@ export type RunWork = (
   run: Run,
 ) => AsyncGenerator<PipelineEvent, { answer: string; summary: AnswerSummary }, undefined>;
 
+export type RunSteps = ReturnType<RunWork>;
+
 /** Told of each run from outside, for logs and metrics. Must not throw. */
 export type RunObserver = {
   onStart(run: Run, start: RunStart): void;
   onEvent(run: Run, event: PipelineEvent): void;
   onEnd(run: Run, outcome: RunOutcome): void;
   onRejected(reason: 'overloaded' | 'shutting_down'): void;
+  /** Takes the steps of a run from here on. What it returns is asked in place of them. */
+  follow?(run: Run, steps: RunSteps): Pick<RunSteps, 'next'>;
 };
 
 export type RunsOptions = {
@@ -142,7 +146,8 @@ export function createRuns(options: RunsOptions): Runs {
       // the headers and the first comment leave before the first phase keeps the process busy
       await nextTick();
       run.signal.throwIfAborted();
-      const steps = work(run);
+      const own = work(run);
+      const steps = options.observer.follow?.(run, own) ?? own;
       let step = await steps.next();
       while (!step.done) {
         run.accept(step.value);

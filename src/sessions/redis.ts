@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
-import { raceAbort } from '../core/abort.js';
+import { createRedis, type RedisConnection, RedisFailure } from '../redis/connection.js';
 import {
   type ListPosition,
   type Owner,
@@ -17,8 +17,6 @@ import { unavailable } from './store-fault.js';
 
 /** A server that is there answers within milliseconds. */
 const commandTimeoutMs = 2_000;
-const connectTimeoutMs = 2_000;
-const maxReconnectDelayMs = 2_000;
 
 /**
  * Sessions in one Redis server, for several processes. Of each owner, with `{hash}` made from tenant and subject:
@@ -28,30 +26,21 @@ const maxReconnectDelayMs = 2_000;
  */
 export class RedisSessionStore implements SessionStore {
   readonly backend = 'redis';
-  private redis: Redis | undefined;
-  private connecting: Promise<Redis> | undefined;
-  private failure: string | undefined;
+  private readonly redis: RedisConnection;
 
-  constructor(
-    private readonly url: string,
-    private readonly onWarning: StoreWarning = () => {},
-  ) {}
+  constructor(url: string, onWarning: StoreWarning = () => {}) {
+    const onTrouble = (reason: string) => onWarning({ reason }, 'the session storage is not available');
+    this.redis = createRedis(url, { commandTimeoutMs, onTrouble });
+  }
 
   get health(): StoreHealth {
-    if (this.failure !== undefined) return { status: 'unhealthy', error: this.failure };
-    const { status = 'wait' } = this.redis ?? {};
-    const isUsable = status === 'ready' || status === 'wait';
-    return isUsable ? { status: 'healthy' } : { status: 'unhealthy', error: 'not connected' };
+    const { failure } = this.redis;
+    return failure === undefined ? { status: 'healthy' } : { status: 'unhealthy', error: failure };
   }
 
   /** Tries to connect. A server that is down may come up later, so that is not the end. */
-  async open(signal: AbortSignal): Promise<void> {
-    const redis = await raceAbort(this.client(), signal);
-    if (redis.status !== 'wait') return;
-    await raceAbort(
-      redis.connect().catch((error) => this.note(error)),
-      signal,
-    );
+  open(signal: AbortSignal): Promise<void> {
+    return this.redis.open(signal);
   }
 
   async create(owner: Owner, { session, entries }: StoredSession, signal: AbortSignal): Promise<boolean> {
@@ -152,36 +141,8 @@ export class RedisSessionStore implements SessionStore {
     await this.call('saved', signal, (redis) => redis.ping());
   }
 
-  async close(): Promise<void> {
-    (await this.connecting)?.disconnect();
-  }
-
-  /** The client is loaded by those only who use it, and connects at the first command. */
-  private client(): Promise<Redis> {
-    this.connecting ??= import('ioredis').then(({ Redis: Client }) => {
-      const redis = new Client(this.url, {
-        lazyConnect: true,
-        connectTimeout: connectTimeoutMs,
-        commandTimeout: commandTimeoutMs,
-        // a request waits for one try to reconnect, not for all of them
-        maxRetriesPerRequest: 1,
-        retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), maxReconnectDelayMs),
-      });
-      redis.on('error', (error: Error) => this.note(error));
-      redis.on('ready', () => {
-        this.failure = undefined;
-      });
-      this.redis = redis;
-      return redis;
-    });
-    return this.connecting;
-  }
-
-  /** Says once that something is wrong, until it is well again. */
-  private note(error: unknown): void {
-    const reason = describe(error);
-    if (this.failure !== reason) this.onWarning({ reason }, 'the session storage is not available');
-    this.failure = reason;
+  close(): Promise<void> {
+    return this.redis.close();
   }
 
   private async call<T>(
@@ -189,13 +150,11 @@ export class RedisSessionStore implements SessionStore {
     signal: AbortSignal,
     work: (redis: Redis) => Promise<T>,
   ): Promise<T> {
-    signal.throwIfAborted();
     try {
-      return await raceAbort(this.client().then(work), signal);
+      return await this.redis.call(work, signal);
     } catch (error) {
-      if (signal.aborted) throw signal.reason;
-      const reason = describe(error);
-      throw unavailable(verb, `the session storage ${reason}`, error);
+      if (!(error instanceof RedisFailure)) throw error;
+      throw unavailable(verb, `the session storage ${error.reason}`, error.cause);
     }
   }
 }
@@ -283,13 +242,4 @@ function toPlaces(flat: string[]): ListPosition[] {
 function pairs(flat: string[]): Record<string, string> {
   const entries = flat.flatMap((name, index) => (index % 2 === 0 ? [[name, flat[index + 1]]] : []));
   return Object.fromEntries(entries);
-}
-
-/** Never the text of the error itself: it may hold the address. */
-function describe(error: unknown): string {
-  const { code, message = '' } = error as { code?: string; message?: string };
-  if (/timed out/i.test(message) || code === 'ETIMEDOUT') return 'does not answer';
-  if (/^(OOM|MISCONF|READONLY)/.test(message)) return 'takes no writes now';
-  if (/^(NOAUTH|WRONGPASS|NOPERM)/.test(message)) return 'refuses the credentials of REDIS_URL';
-  return 'cannot be reached';
 }

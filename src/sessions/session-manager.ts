@@ -16,11 +16,16 @@ import {
 import { titleOf, toLine } from './title.js';
 import { type Claim, createTurns, type SessionConflict, type Turns } from './turns.js';
 
+/** What became of a session, or `conflict`: a message was refused because its session was busy. */
+export type SessionEvent = 'created' | 'deleted' | 'evicted' | 'forked' | 'conflict';
+
 export type SessionManagerOptions = {
   /** sessions that one owner may have; the oldest go. Absent: any number */
   maxSessions?: number | undefined;
   /** what becomes of a second request on a busy session; `reject` unless given */
   conflict?: SessionConflict;
+  /** Told of what happens to sessions, for metrics. Must not throw. */
+  onEvent?: ((event: SessionEvent) => void) | undefined;
 };
 
 export type SessionPage = { sessions: Session[]; nextCursor?: string };
@@ -61,7 +66,7 @@ export class SessionManager {
 
   /** `id`: one that the caller chose. Throws `not_found` when somebody else has it. */
   async create(owner: Owner, given: { id?: string; title?: string }, signal: AbortSignal): Promise<Session> {
-    return this.add(owner, { ...given, title: toLine(given.title ?? '') }, [], signal);
+    return this.add(owner, { ...given, title: toLine(given.title ?? '') }, [], 'created', signal);
   }
 
   async get(owner: Owner, id: string, signal: AbortSignal): Promise<Session> {
@@ -104,12 +109,13 @@ export class SessionManager {
     const fault = new Fault('cancelled', 'The run was cancelled because its session was deleted.');
     await this.turns.clear(lineKey(owner, id), fault, signal);
     if (!(await this.store.delete(owner, id, signal))) unknown();
+    this.options.onEvent?.('deleted');
   }
 
   /** A new session with the messages up to and including `messageId`; all of them when it is absent. */
   async fork(owner: Owner, id: string, messageId: string | undefined, signal: AbortSignal): Promise<Session> {
     const { session, entries } = await this.read(owner, id, signal);
-    return this.add(owner, { title: session.title }, entriesUpTo(entries, messageId), signal);
+    return this.add(owner, { title: session.title }, entriesUpTo(entries, messageId), 'forked', signal);
   }
 
   /** Forgets the messages; the id stays. A run that is under way is cancelled first. */
@@ -142,7 +148,12 @@ export class SessionManager {
 
   /** A place as the session's writer, at once. `interrupt` is called when the run should end early. */
   claim(owner: Owner, id: string, interrupt: (fault: Fault) => void): Claim {
-    return this.turns.claim(lineKey(owner, id), interrupt);
+    try {
+      return this.turns.claim(lineKey(owner, id), interrupt);
+    } catch (error) {
+      this.options.onEvent?.('conflict');
+      throw error;
+    }
   }
 
   isProcessing(owner: Owner, id: string): boolean {
@@ -158,6 +169,7 @@ export class SessionManager {
     owner: Owner,
     { id = newSessionId(), title }: { id?: string; title: string },
     entries: SessionEntry[],
+    event: SessionEvent,
     signal: AbortSignal,
   ): Promise<Session> {
     const now = this.now();
@@ -166,6 +178,7 @@ export class SessionManager {
       // the same id may have been taken by the same owner a moment ago
       return (await this.store.find(owner, id, signal)) ?? unknown();
     }
+    this.options.onEvent?.(event);
     await this.evict(owner, id, signal);
     return session;
   }
@@ -179,7 +192,8 @@ export class SessionManager {
     while (last) {
       const beyond: Session[] = await this.store.list(owner, last, evictionPage, signal);
       for (const { id } of beyond) {
-        if (id !== newId && !this.isProcessing(owner, id)) await this.store.delete(owner, id, signal);
+        if (id === newId || this.isProcessing(owner, id)) continue;
+        if (await this.store.delete(owner, id, signal)) this.options.onEvent?.('evicted');
       }
       last = beyond.at(-1);
     }

@@ -1,5 +1,5 @@
 import { fileURLToPath } from 'node:url';
-import { loadPackageDefinition } from '@grpc/grpc-js';
+import grpc from '@grpc/grpc-js';
 import { loadSync, type PackageDefinition } from '@grpc/proto-loader';
 import type { ProtoGrpcType } from './generated/worker.js';
 
@@ -22,6 +22,7 @@ export function loadWorkerProto(): {
     defaults: true,
     oneofs: true,
   });
-  const types = loadPackageDefinition(definition) as unknown as ProtoGrpcType;
+  // asked for by way of the whole module, in which tracing replaces it
+  const types = grpc.loadPackageDefinition(definition) as unknown as ProtoGrpcType;
   return { definition, WorkerAgent: types.paf.worker.v1.WorkerAgent };
 }

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { onTestFinished, vi } from 'vitest';
-import { createFetch } from '../../src/llm/transport.ts';
+import { createFetch } from '../../src/outgoing/fetch.ts';
 import { runBounded } from '../../src/pipeline/run-bounded.ts';
 import type { RunBounded } from '../../src/tools/check-schema.ts';
 import type { McpServerConfig, McpServerStatus } from '../../src/tools/mcp/mcp-server.ts';
@@ -19,7 +19,7 @@ const require = createRequire(import.meta.url);
 /** The files of real servers, for `node`. */
 export const everythingFile = require.resolve('@modelcontextprotocol/server-everything/dist/index.js');
 export const filesystemFile = require.resolve('@modelcontextprotocol/server-filesystem/dist/index.js');
-const oddFile = fileURLToPath(new URL('../fixtures/mcp/odd-server.ts', import.meta.url));
+export const oddFile = fileURLToPath(new URL('../fixtures/mcp/odd-server.ts', import.meta.url));
 
 export const patient = { timeout: 15_000, interval: 10 };
 

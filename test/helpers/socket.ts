@@ -29,6 +29,8 @@ export type TestSocket = {
   until(...types: string[]): Promise<Frame[]>;
   /** resolves with the close code */
   closed: Promise<number>;
+  /** why the service closed it, once it did */
+  reason(): string;
 };
 
 export const socketUrl = ({ url }: Pick<TestService, 'url'>, path = '/api/ws') =>
@@ -39,13 +41,16 @@ export async function openSocket(
   service: Pick<TestService, 'url'>,
   options: ClientOptions = {},
   path?: string,
+  protocols: string[] = [],
 ): Promise<TestSocket> {
-  const socket = new WebSocket(socketUrl(service, path), options);
+  const socket = new WebSocket(socketUrl(service, path), protocols, options);
   onTestFinished(() => socket.terminate());
   const frames: Frame[] = [];
   const checks = new Set<() => void>();
+  let reason = '';
   const closed = new Promise<number>((resolve) => {
-    socket.on('close', (code) => {
+    socket.on('close', (code, text) => {
+      reason = String(text);
       resolve(code);
       for (const check of checks) check();
     });
@@ -78,6 +83,7 @@ export async function openSocket(
     wire,
     frames,
     closed,
+    reason: () => reason,
     send: (request) => socket.send(JSON.stringify(request)),
     waitFor: async (predicate) => frames[await waitFrom(0, predicate)] as Frame,
     async until(...types) {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { type Answer, send } from '../helpers/contract.ts';
+import { anyEnv } from '../helpers/credentials.ts';
 import { jsonPost, startService, type TestService } from '../helpers/service.ts';
 
 const ask = { message: 'Say hello.' };
@@ -82,26 +83,39 @@ describe('X-Request-Id', () => {
   });
 });
 
+const guardNames =
+  /^(x-(?!request-id|run-id|accel)|cross-origin-|content-security|strict-|referrer|origin-agent|permissions)/;
+/** Nothing more is in the answers, so nothing more is said of what serves them. */
+const expectedGuards = {
+  'content-security-policy': "default-src 'none';frame-ancestors 'none'",
+  'cross-origin-opener-policy': 'same-origin',
+  'cross-origin-resource-policy': 'same-origin',
+  'origin-agent-cluster': '?1',
+  'referrer-policy': 'no-referrer',
+  'strict-transport-security': 'max-age=31536000',
+  'x-content-type-options': 'nosniff',
+  'x-dns-prefetch-control': 'off',
+  'x-download-options': 'noopen',
+  'x-frame-options': 'SAMEORIGIN',
+  'x-permitted-cross-domain-policies': 'none',
+  'x-xss-protection': '0',
+};
+
 describe('every answer', () => {
   test('is guarded, and says nothing of what serves it', async () => {
     const service = await startService();
     const { 'broken path': brokenPath, ...answers } = await answersOfEveryKind(service);
     expect(brokenPath?.headers.get('x-content-type-options')).toBe('nosniff');
-    for (const [name, { headers }] of Object.entries(answers)) {
-      const found = {
-        sniff: headers.get('x-content-type-options'),
-        frame: headers.get('x-frame-options'),
-        referrer: headers.get('referrer-policy'),
-        opener: headers.get('cross-origin-opener-policy'),
-      };
-      expect(found, name).toEqual({
-        sniff: 'nosniff',
-        frame: 'SAMEORIGIN',
-        referrer: 'no-referrer',
-        opener: 'same-origin',
+    for (const [name, { headers, status }] of Object.entries(answers)) {
+      const guards = Object.fromEntries([...headers].filter(([header]) => guardNames.test(header)));
+      const isPage = (name === 'docs' || name === 'asset') && status === 200;
+      expect(guards, name).toEqual({
+        ...expectedGuards,
+        ...(isPage && { 'content-security-policy': expect.stringMatching(/^default-src 'self';/) }),
       });
-      expect(headers.get('x-powered-by'), name).toBeNull();
-      expect(headers.get('server'), name).toBeNull();
+      for (const banner of ['x-powered-by', 'server', 'via', 'x-runtime']) {
+        expect(headers.get(banner), `${name} ${banner}`).toBeNull();
+      }
     }
   });
 
@@ -133,6 +147,9 @@ const preflight = {
 const corsOf = ({ headers }: Answer) =>
   Object.fromEntries([...headers].filter(([name]) => name.startsWith('access-control-')));
 
+const exposed =
+  'X-Request-Id, X-Run-Id, Retry-After, WWW-Authenticate, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset';
+
 describe('other origins', () => {
   test('may nothing by default', async () => {
     const service = await startService();
@@ -151,7 +168,7 @@ describe('other origins', () => {
     for (const [name, answer] of Object.entries(answers)) {
       expect(corsOf(answer), name).toEqual({
         'access-control-allow-origin': origin,
-        'access-control-expose-headers': 'X-Request-Id, X-Run-Id, Retry-After',
+        'access-control-expose-headers': exposed,
       });
       expect(answer.headers.get('vary'), name).toBe('Origin');
     }
@@ -195,5 +212,60 @@ describe('other origins', () => {
     const service = await startService({ CORS_ORIGINS: origin });
     const answer = await send(service, '/api/chat', { method: 'OPTIONS' });
     expect({ status: answer.status, text: answer.text }).toEqual({ status: 204, text: '' });
+  });
+
+  test('may send every header that the service reads, and ask once in ten minutes', async () => {
+    const service = await startService({ ...anyEnv, CORS_ORIGINS: origin });
+    const names =
+      'authorization,content-type,idempotency-key,last-event-id,traceparent,tracestate,x-request-id,' +
+      'x-paf-key-id,x-paf-nonce,x-paf-signature,x-paf-timestamp';
+    const headers = { ...preflight, 'access-control-request-headers': names };
+    // nobody says who they are in a preflight
+    for (const path of ['/api/chat', '/api/sessions/any', '/api/runs/any/cancel', '/nothing']) {
+      const asked = await send(service, path, { method: 'OPTIONS', headers });
+      expect({ status: asked.status, text: asked.text, vary: asked.headers.get('vary') }).toEqual({
+        status: 204,
+        text: '',
+        vary: 'Origin, Access-Control-Request-Headers',
+      });
+      expect(corsOf(asked)).toEqual({
+        'access-control-allow-origin': origin,
+        'access-control-allow-headers': names,
+        'access-control-allow-methods': 'GET, HEAD, POST, PATCH, DELETE',
+        'access-control-expose-headers': exposed,
+        'access-control-max-age': '600',
+      });
+    }
+  });
+
+  test('can read why they were refused', async () => {
+    const service = await startService({ ...anyEnv, CORS_ORIGINS: origin });
+    const refused = await send(service, '/api/chat/models', { headers: { origin } });
+    expect(refused.status).toBe(401);
+    expect(corsOf(refused)).toEqual({
+      'access-control-allow-origin': origin,
+      'access-control-expose-headers': exposed,
+    });
+    expect(refused.headers.get('www-authenticate')).toContain('Bearer realm="paf"');
+    expect(refused.headers.get('vary')).toBe('Origin');
+  });
+
+  test.each([
+    'null',
+    'https://app.example.evil.test',
+    'https://app.example:8443',
+    'http://app.example',
+    'HTTPS://APP.EXAMPLE',
+    'https://evil.test, https://app.example',
+  ])('like %s are not those that CORS_ORIGINS names', async (stranger) => {
+    const service = await startService({ CORS_ORIGINS: origin });
+    for (const [path, method] of [
+      ['/api/health', 'GET'],
+      ['/api/chat', 'OPTIONS'],
+    ] as const) {
+      const { headers } = await send(service, path, { method, headers: { ...preflight, origin: stranger } });
+      expect(headers.get('access-control-allow-origin')).toBeNull();
+      expect(headers.get('vary')).toMatch(/^Origin/);
+    }
   });
 });

@@ -1,4 +1,6 @@
 import { expect, test, vi } from 'vitest';
+import type { ChatRequest } from '../../scripts/fake-llm/request.ts';
+import type { FakeRequest } from '../../scripts/fake-llm/serve.ts';
 import type { ScriptedReply } from '../../scripts/fake-llm/server.ts';
 import { startChat } from '../helpers/chat.ts';
 import { loadContract, send } from '../helpers/contract.ts';
@@ -10,7 +12,8 @@ import {
   startEverything,
   type stdioServer,
 } from '../helpers/mcp.ts';
-import { contentOf, startService, streamChat, type TestService } from '../helpers/service.ts';
+import { contentOf, jsonPost, startService, streamChat, type TestService } from '../helpers/service.ts';
+import { bearer, jwtEnv } from '../helpers/tokens.ts';
 
 type Entry = Record<string, unknown>;
 
@@ -159,3 +162,48 @@ test('no log line holds what a server was sent or said', async () => {
   expect(lines).toMatchObject([{ msg: 'MCP server connected', transport: 'stdio', tools: 13, dropped: 0 }]);
   expect(JSON.stringify(service.logs)).not.toMatch(/t0p-secret|hush-hush/);
 });
+
+test('the tools of a server with roles are there for callers with one of them only', async () => {
+  const replies = [
+    callOf('every__echo', { message: 'hi' }),
+    { text: 'It said so.' },
+    { text: 'Nothing to call.' },
+  ];
+  const { service, fake } = await startChat(replies, {
+    ...jwtEnv,
+    ...mcpEnv({ every: { ...overStdio, roles: ['admin', 'ops'] } }),
+  });
+  const ops = bearer({ tenant: 'acme', subject: 'olga', roles: ['ops'] });
+  const dev = bearer({ tenant: 'acme', subject: 'dan', roles: ['dev', '*', 'operations'] });
+  const toolsFor = async (headers: Record<string, string>) => {
+    const { features } = JSON.parse((await send(service, '/api/chat/status', { headers })).text);
+    return features.tools as string[];
+  };
+  await vi.waitFor(async () => expect(await toolsFor(ops)).toContain('every__echo'), patient);
+  expect((await toolsFor(dev)).filter((name) => name.startsWith('every__'))).toEqual([]);
+  expect(await toolsFor(dev)).toContain('calculator');
+
+  const ask = (headers: Record<string, string>, more: object = {}) =>
+    send(service, '/api/chat', jsonPost({ message: 'Echo something.', ...more }, headers));
+  expect((await ask(ops)).status).toBe(200);
+  expect(offered(fake.requests[0])).toContain('every__echo');
+  expect((await ask(dev)).status).toBe(200);
+  expect(offered(fake.requests.at(-1)).filter((name) => name.startsWith('every__'))).toEqual([]);
+
+  // named, it is a tool that is not there, as if it had never been
+  const named = await ask(dev, { tools: ['every__echo'] });
+  expect(named.status).toBe(400);
+  const unknown = await ask(dev, { tools: ['every__none'] });
+  expect(JSON.parse(named.text).errors).toEqual(JSON.parse(unknown.text).errors);
+  expect(named.text).not.toMatch(/every__/);
+
+  // what an operator set up is the same for all who may look
+  const [first, second] = await Promise.all(
+    [ops, dev].map(async (headers) => (await send(service, '/api/mcp/servers', { headers })).text),
+  );
+  expect(second).toBe(first);
+  fake.verify();
+});
+
+const offered = (request: FakeRequest<ChatRequest> | undefined) =>
+  (request?.body.tools ?? []).map((tool) => tool.function.name);

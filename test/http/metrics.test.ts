@@ -2,68 +2,8 @@ import { describe, expect, test, vi } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
 import { startChat } from '../helpers/chat.ts';
 import { send } from '../helpers/contract.ts';
-import { jsonPost, startService, streamChat, type TestService } from '../helpers/service.ts';
-
-type Sample = { name: string; labels: Record<string, string>; value: number };
-type Family = { name: string; help: string; type: string; samples: Sample[] };
-
-const nameForm = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
-const sampleForm = /^([^\s{]+)(?:\{(.*)\})? (\S+)$/;
-const labelForm = /([a-zA-Z_]\w*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|$)/g;
-
-/** Reads the text format as strictly as a server that scrapes it. */
-function parseMetrics(text: string): Family[] {
-  expect(text.endsWith('\n')).toBe(true);
-  const families: Family[] = [];
-  for (const line of text.split('\n')) {
-    const [, keyword, name = '', rest = ''] = /^# (HELP|TYPE) (\S+) (.*)$/.exec(line) ?? [];
-    if (keyword === 'HELP') {
-      expect(families.map((family) => family.name)).not.toContain(name);
-      families.push({ name, help: rest, type: '', samples: [] });
-    } else if (keyword === 'TYPE') {
-      expect(families.at(-1)?.name).toBe(name);
-      (families.at(-1) as Family).type = rest;
-    } else if (line !== '') {
-      families.at(-1)?.samples.push(parseSample(line));
-    }
-  }
-  return families;
-}
-
-function parseSample(line: string): Sample {
-  const [, name = '', labelText = '', value = ''] = sampleForm.exec(line) ?? [];
-  expect(name, line).toMatch(nameForm);
-  const labels = Object.fromEntries([...labelText.matchAll(labelForm)].map(([, key, text]) => [key, text]));
-  expect(labelText.replaceAll(labelForm, ''), line).toBe('');
-  expect(value, line).toMatch(/^(?:[+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?|[+-]?Inf|NaN)$/i);
-  return { name, labels, value: Number(value) };
-}
-
-async function scrape(service: TestService): Promise<Family[]> {
-  const { status, headers, text } = await send(service, '/metrics');
-  expect(status).toBe(200);
-  expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
-  return parseMetrics(text);
-}
-
-/** The value of the one series with these labels; 0 when it is not there. */
-function valueIn(families: Family[], name: string, labels: Record<string, string> = {}): number {
-  const samples = families.flatMap((family) => family.samples.filter((sample) => sample.name === name));
-  const found = samples.filter(
-    (sample) => JSON.stringify(sorted(sample.labels)) === JSON.stringify(sorted(labels)),
-  );
-  expect(found.length).toBeLessThanOrEqual(1);
-  return found[0]?.value ?? 0;
-}
-
-const sorted = (labels: Record<string, string>) =>
-  Object.entries(labels).toSorted(([left], [right]) => (left < right ? -1 : 1));
-
-/** All series of a metric as `label values → value`. */
-function seriesOf(families: Family[], name: string): Record<string, number> {
-  const samples = families.flatMap((family) => family.samples.filter((sample) => sample.name === name));
-  return Object.fromEntries(samples.map(({ labels, value }) => [Object.values(labels).join(' '), value]));
-}
+import { countsOf, type Family, nameForm, scrape, seriesOf, sorted, valueIn } from '../helpers/metrics.ts';
+import { jsonPost, startService, streamChat } from '../helpers/service.ts';
 
 const patient = { timeout: 10_000, interval: 20 };
 const ask = { message: 'Say hello.' };
@@ -133,6 +73,22 @@ describe('after known traffic', () => {
       [`${model} cancelled`]: 1,
     });
     expect(seriesOf(families, 'paf_llm_time_to_first_token_seconds_count')).toEqual({ [model]: 7 });
+    expect(seriesOf(families, 'gen_ai_client_operation_duration_count')).toEqual({
+      [`chat ${model}`]: 3,
+      [`chat ${model} provider_unavailable`]: 1,
+      [`chat ${model} provider_error`]: 3,
+      [`chat ${model} provider_rejected`]: 1,
+      [`chat ${model} cancelled`]: 1,
+    });
+    // what the calls that were cut short have used is only estimated
+    expect(seriesOf(families, 'gen_ai_client_token_usage_count')).toEqual({
+      [`chat ${model} input`]: 3,
+      [`chat ${model} output`]: 3,
+    });
+    expect(seriesOf(families, 'gen_ai_client_token_usage_sum')).toEqual({
+      [`chat ${model} input`]: 300,
+      [`chat ${model} output`]: 60,
+    });
     const tokens = seriesOf(families, 'paf_llm_tokens_total');
     expect({ cached: tokens[`${model} cached`], reasoning: tokens[`${model} reasoning`] }).toEqual({
       cached: 120,
@@ -141,7 +97,7 @@ describe('after known traffic', () => {
     // beside the reported ones there are those of the four calls that were cut short
     expect(tokens[`${model} input`]).toBeGreaterThan(300);
     expect(tokens[`${model} output`]).toBeGreaterThan(60);
-    expect(seriesOf(families, 'paf_errors_total')).toEqual({
+    expect(countsOf(families, 'paf_errors_total')).toEqual({
       provider_error: 1,
       provider_rejected: 1,
       cancelled: 1,
@@ -150,7 +106,7 @@ describe('after known traffic', () => {
       not_found: 1,
       method_not_allowed: 1,
     });
-    expect(seriesOf(families, 'paf_rejected_requests_total')).toEqual({ overloaded: 2 });
+    expect(countsOf(families, 'paf_rejected_requests_total')).toEqual({ overloaded: 2 });
     const { 'GET /metrics 200': scrapes, ...requests } = seriesOf(
       families,
       'http_request_duration_seconds_count',
@@ -193,8 +149,8 @@ describe('after known traffic', () => {
     await service.services.drain();
     expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(503);
     const families = await scrape(service);
-    expect(seriesOf(families, 'paf_rejected_requests_total')).toEqual({ shutting_down: 1 });
-    expect(seriesOf(families, 'paf_errors_total')).toEqual({ shutting_down: 1 });
+    expect(countsOf(families, 'paf_rejected_requests_total')).toEqual({ shutting_down: 1 });
+    expect(countsOf(families, 'paf_errors_total')).toEqual({ shutting_down: 1 });
   });
 
   test('an open stream is a reader until its client leaves', async () => {
@@ -210,7 +166,7 @@ describe('after known traffic', () => {
       const families = await scrape(service);
       expect(valueIn(families, 'paf_stream_readers')).toBe(0);
       expect(valueIn(families, 'paf_active_runs')).toBe(0);
-      expect(seriesOf(families, 'paf_runs_total')).toEqual({ cancelled: 1 });
+      expect(countsOf(families, 'paf_runs_total')).toEqual({ cancelled: 1 });
     }, patient);
   });
 });
@@ -227,11 +183,32 @@ const promised: Record<string, [type: string, labels: string[]]> = {
   paf_llm_tokens_total: ['counter', ['model', 'provider', 'type']],
   // without a sample where no model has a price
   paf_llm_cost_usd_total: ['counter', []],
+  gen_ai_client_token_usage: [
+    'histogram',
+    ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model', 'gen_ai_token_type'],
+  ],
+  // `error_type` comes with the first failure
+  gen_ai_client_operation_duration: [
+    'histogram',
+    ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model'],
+  ],
   paf_llm_breaker_state: ['gauge', ['provider']],
   // labels come with the first configured server
   paf_mcp_servers: ['gauge', []],
   paf_errors_total: ['counter', ['type']],
   paf_rejected_requests_total: ['counter', ['reason']],
+  paf_auth_failures_total: ['counter', ['reason']],
+  paf_rate_limit_rejections_total: ['counter', ['scope']],
+  // labels come with the first call of a tool, and of the session store
+  paf_tool_calls_total: ['counter', []],
+  paf_tool_duration_seconds: ['histogram', []],
+  paf_sessions_total: ['counter', ['event']],
+  paf_session_conflicts_total: ['counter', []],
+  paf_session_store_duration_seconds: ['histogram', []],
+  paf_log_bytes_total: ['counter', []],
+  paf_log_lines_dropped_total: ['counter', []],
+  paf_build_info: ['gauge', ['version']],
+  paf_max_runs: ['gauge', []],
   paf_event_log_dropped_total: ['counter', []],
   // labels come with the first worker and the first task
   paf_workers: ['gauge', []],
@@ -246,7 +223,7 @@ test('the promised metrics are there with their types and labels, and no others 
   await send(service, '/api/chat', jsonPost(ask));
   await service.services.drain();
   await send(service, '/api/chat', jsonPost(ask));
-  const ours = (await scrape(service)).filter(({ name }) => /^(paf|http)_/.test(name));
+  const ours = (await scrape(service)).filter(({ name }) => /^(paf|http|gen_ai)_/.test(name));
   const found = ours.map(({ name, type, samples }) => {
     const labels = new Set(samples.flatMap((sample) => Object.keys(sample.labels)));
     labels.delete('le');
@@ -288,10 +265,12 @@ function checkHistogram({ name, samples }: Family): void {
 }
 
 test('the default metrics are there but for those that a linter refuses', async () => {
-  const names = (await scrape(await startService())).map(({ name }) => name);
-  expect(names).toEqual(
-    expect.arrayContaining(['process_cpu_seconds_total', 'nodejs_eventloop_lag_seconds']),
+  const families = await scrape(await startService());
+  const names = families.map(({ name }) => name);
+  const lags = ['', '_min', '_max', '_mean', '_stddev', '_p50', '_p90', '_p99'].map((kind) =>
+    kind.startsWith('_') ? `nodejs_eventloop_lag${kind}_seconds` : 'nodejs_eventloop_lag_seconds',
   );
+  expect(names).toEqual(expect.arrayContaining(['process_cpu_seconds_total', ...lags]));
   for (const kind of ['handles', 'requests', 'resources']) {
     expect(names).not.toContain(`nodejs_active_${kind}_total`);
   }
@@ -308,7 +287,7 @@ test('callers cannot add series: neither by paths, models, methods nor ids', asy
   const seriesCount = async () => {
     const families = await scrape(service);
     return families
-      .filter(({ name }) => /^(paf|http)_/.test(name))
+      .filter(({ name }) => /^(paf|http|gen_ai)_/.test(name))
       .flatMap(({ samples }) =>
         samples.map((sample) => [sample.name, ...Object.values(sample.labels)].join(' ')),
       )
@@ -340,8 +319,8 @@ test('two services in one process count for themselves', async () => {
   const first = await startService();
   const second = await startService();
   await send(first, '/api/chat', jsonPost(ask));
-  expect(seriesOf(await scrape(first), 'paf_runs_total')).toEqual({ completed: 1 });
-  expect(seriesOf(await scrape(second), 'paf_runs_total')).toEqual({});
+  expect(countsOf(await scrape(first), 'paf_runs_total')).toEqual({ completed: 1 });
+  expect(countsOf(await scrape(second), 'paf_runs_total')).toEqual({});
 });
 
 test('ENABLE_METRICS=false takes the route away', async () => {

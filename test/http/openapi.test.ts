@@ -11,6 +11,7 @@ import { startChat } from '../helpers/chat.ts';
 import { type Answer, type Contract, eventsOf, loadContract, readAnswer, send } from '../helpers/contract.ts';
 import { refusedUrl } from '../helpers/fake-llm.ts';
 import { jsonPost, startService, streamChat, type TestService } from '../helpers/service.ts';
+import { jwtSecret } from '../helpers/tokens.ts';
 import { chatWithoutStorage, conflictOf, sessionDrives } from './session-drives.ts';
 import { socketDrives } from './websocket-drives.ts';
 
@@ -557,6 +558,116 @@ describe('the service', () => {
         text: '',
       });
     }
+  });
+});
+
+/** A signature is in all of these headers. */
+const signature = { hmacKeyId: [], hmacTimestamp: [], hmacNonce: [], hmacSignature: [] };
+
+describe('with authentication', () => {
+  const security = {
+    AUTH_MODE: 'any',
+    JWT_SECRET: jwtSecret,
+    HMAC_KEYS: JSON.stringify({ robot: { secret: jwtSecret, tenant: 'acme' } }),
+    METRICS_TOKEN: jwtSecret,
+  };
+  const publicRoutes = ['getHealth', 'getLiveness', 'getReadiness', 'getOpenApi'];
+
+  test('the description still passes the rules', async () => {
+    const { text } = await send(await startService(security), '/openapi.json');
+    const config = await createConfig({ extends: ['recommended'] });
+    const findings = await lintFromString({ source: text, absoluteRef: 'openapi.json', config });
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
+  test.each([
+    ['none', [], undefined],
+    ['jwt', [{ bearer: [] }], ['bearer']],
+    ['hmac', [signature], Object.keys(signature)],
+    ['any', [{ bearer: [] }, signature], ['bearer', ...Object.keys(signature)]],
+  ])('in mode %s it names the ways in', async (AUTH_MODE, expected, schemes) => {
+    const { METRICS_TOKEN: _, JWT_SECRET, HMAC_KEYS } = security;
+    const env = {
+      AUTH_MODE,
+      ...(AUTH_MODE === 'hmac' ? {} : { JWT_SECRET }),
+      ...(AUTH_MODE === 'jwt' ? {} : { HMAC_KEYS }),
+    };
+    const { document, operations } = await loadContract(await startService(env));
+    const { securitySchemes } = document.components;
+    expect(securitySchemes && Object.keys(securitySchemes)).toEqual(schemes);
+    for (const { operation } of operations) {
+      const isPublic = [...publicRoutes, 'getMetrics'].includes(operation.operationId);
+      expect(operation.security, operation.operationId).toEqual(isPublic ? [] : expected);
+      expect('401' in operation.responses, operation.operationId).toBe(AUTH_MODE !== 'none' && !isPublic);
+    }
+  });
+
+  test('every route that asks who is there answers 401 as documented, and the others do not', async () => {
+    const service = await startService(security);
+    const { operations, check } = await loadContract(service);
+    for (const { path, method, operation } of operations) {
+      const answer = await send(service, path.replace('{id}', 'x'), { method: method.toUpperCase() });
+      if (publicRoutes.includes(operation.operationId)) expect(answer.status).toBe(200);
+      else expect(answer.status, operation.operationId).toBe(401);
+      check(operation.operationId, answer);
+    }
+    const found = operations.find(({ operation }) => operation.operationId === 'getMetrics');
+    expect(found?.operation.security).toEqual([{ metricsToken: [] }]);
+    expect((await send(service, '/docs/static/index.html')).status).toBe(200);
+  });
+
+  test('that nobody can say now who asks is documented', async () => {
+    const { JWT_SECRET: _, ...others } = security;
+    const service = await startService({ ...others, JWT_JWKS_URL: `${await refusedUrl()}/keys` });
+    const { check } = await loadContract(service);
+    const header = Buffer.from('{"alg":"RS256","kid":"some"}').toString('base64url');
+    const answer = await send(service, '/api/sessions', {
+      headers: { authorization: `Bearer ${header}.e30.AAAA` },
+    });
+    expect([answer.status, JSON.parse(answer.text).type]).toEqual([503, 'urn:paf:error:auth_unavailable']);
+    check('listSessions', answer);
+  });
+});
+
+describe('with limits', () => {
+  const publicRoutes = ['getHealth', 'getLiveness', 'getReadiness', 'getOpenApi', 'getMetrics'];
+  const limits = { RATE_LIMIT_RPM: '1', TENANT_DAILY_TOKENS: '1', REDIS_URL: 'redis://127.0.0.1:1' };
+
+  test('the description still passes the rules', async () => {
+    const { text } = await send(await startService(limits), '/openapi.json');
+    const config = await createConfig({ extends: ['recommended'] });
+    const findings = await lintFromString({ source: text, absoluteRef: 'openapi.json', config });
+    expect(findings.filter(({ severity }) => severity === 'error')).toEqual([]);
+  });
+
+  test('every route that knows its callers answers 429 and 503 as documented', async () => {
+    const { REDIS_URL: _, ...counted } = limits;
+    for (const [env, status] of [
+      [counted, 429],
+      [limits, 503],
+    ] as const) {
+      const service = await startService(env);
+      const { operations, check } = await loadContract(service);
+      await send(service, '/api/sessions');
+      for (const { path, method, operation } of operations) {
+        const answer = await send(service, path.replace('{id}', 'x'), { method: method.toUpperCase() });
+        if (publicRoutes.includes(operation.operationId)) continue;
+        expect(answer.status, operation.operationId).toBe(status);
+        check(operation.operationId, answer);
+      }
+    }
+  });
+
+  test.each([
+    ['chat', '/api/chat', ask],
+    ['streamChat', '/api/chat/stream', ask],
+    ['streamModel', '/api/agent', askModel],
+  ])('a used up quota is documented: %s', async (operationId, path, body) => {
+    const service = await startService({ TENANT_DAILY_TOKENS: '1' });
+    const { check } = await loadContract(service);
+    const answer = await send(service, path, jsonPost(body));
+    expect([answer.status, kindsOf([answer])]).toEqual([429, ['quota_exceeded']]);
+    check(operationId, answer);
   });
 });
 

@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { setTimeout } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
 import { Fault } from '../../src/core/errors.ts';
 import { createSseStream, type SseOptions } from '../../src/http/protocols/sse.ts';
-import { createRuns } from '../../src/runs/runs.ts';
+import { createRuns, type RunWork } from '../../src/runs/runs.ts';
 import { getRun, namesOf, startChat } from '../helpers/chat.ts';
 import { contentOf, type SseStream, streamChat } from '../helpers/service.ts';
 
@@ -56,8 +57,22 @@ test('pings stop with the stream', async () => {
   expect(stream.raw()).toMatch(/data: \[DONE\]\n\n$/);
 });
 
-/** A finished run of one token and the stream of a connection that takes nothing on its own. */
-function untakenStream(options: { heartbeatMs: number; onClose: SseOptions['onClose'] }) {
+// biome-ignore lint/correctness/useYield: it fails before its first event
+const failing: RunWork = async function* () {
+  throw new Fault('provider_error', 'It failed.');
+};
+
+// biome-ignore lint/correctness/useYield: it has no event
+const endless: RunWork = async function* ({ signal }) {
+  await once(signal, 'abort');
+  throw signal.reason;
+};
+
+/** A run and the stream of a connection that takes nothing on its own. */
+function untakenStream(
+  options: Pick<SseOptions, 'heartbeatMs' | 'onClose'> & Partial<SseOptions>,
+  work: RunWork = failing,
+) {
   const runs = createRuns({
     maxConcurrent: 1,
     runTimeoutMs: 60_000,
@@ -74,15 +89,8 @@ function untakenStream(options: { heartbeatMs: number; onClose: SseOptions['onCl
     showThinking: false,
     onDisconnect: 'cancel',
   } as const;
-  const run = runs.start(
-    start,
-    () =>
-      // biome-ignore lint/correctness/useYield: it fails before its first event
-      async function* () {
-        throw new Fault('provider_error', 'It failed.');
-      },
-  );
-  const stream = createSseStream(run, 0, options);
+  const run = runs.start(start, () => work);
+  const stream = createSseStream(run, 0, { requestId: 'r', endsAt: undefined, ...options });
   onTestFinished(() => {
     stream.destroy();
     runs.close();
@@ -101,6 +109,19 @@ test('a reader that is slow to take the very end loses nothing to a ping', async
   expect(text).toMatch(/data: \[DONE\]\n\n$/);
   expect(text).not.toContain('ping');
   expect(onClose).toHaveBeenCalledExactlyOnceWith('ended');
+});
+
+test('a reader whose credentials end leaves its run at once, and is told so when it reads', async () => {
+  const onClose = vi.fn();
+  const endsAt = Date.now() + 20;
+  const { run, stream } = untakenStream({ heartbeatMs: 60_000, endsAt, onClose }, endless);
+  expect(await run.ended).toMatchObject({ status: 'cancelled' });
+  expect(stream.destroyed).toBe(false);
+  const text = Buffer.concat(await stream.toArray()).toString();
+  expect(text).toMatch(
+    /^: connected\n\nevent: error\ndata: \{.*"error_type":"unauthorized".*\}\n\nevent: done\ndata: \[DONE\]\n\n$/,
+  );
+  expect(onClose).toHaveBeenCalledExactlyOnceWith('expired');
 });
 
 test('a reader that takes nothing for several heartbeats is dropped', async () => {

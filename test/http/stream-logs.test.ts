@@ -79,7 +79,7 @@ test.each<[what: string, outcome: string, replies: ScriptedReply[], calls: strin
       const { service } = await startChat(replies, { ...secret, EVENT_LOG: path });
       const stream = await streamChat(service, body, { ...headers, 'x-request-id': 'req-log' });
       await stream.ended;
-      const lines = service.logs.filter((line) => line.run_id === stream.runId);
+      const lines = service.logs.filter((line) => line.run_id === stream.runId && line.msg !== 'request');
       expect(lines.map((line) => line.request_id)).toEqual(lines.map(() => 'req-log'));
       expect(lines.slice(0, -1).map(callOf)).toEqual(calls);
       expect(lines.at(-1)).toMatchObject({ msg: `run ${outcome}`, outcome });
@@ -121,7 +121,7 @@ test('a surprise inside the service is logged with its place, without its text',
     error: 'Something went wrong inside the service.',
     retryable: false,
   });
-  const line = service.logs.findLast((each) => each.run_id === stream.runId);
+  const line = service.logs.findLast(({ run_id, msg }) => run_id === stream.runId && msg === 'run failed');
   expect(line?.error).toMatchObject({ name: 'TypeError', stack: expect.any(Array) });
   expect(JSON.stringify(service.logs)).not.toMatch(secrets);
 });

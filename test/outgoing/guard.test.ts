@@ -59,6 +59,10 @@ const hostile: [url: string, refusal: string][] = [
   ['https://0.0.0.0/', noAddress],
   ['https://0.1.2.3/', noAddress],
   ['https://192.0.0.192/', noAddress],
+  ['https://168.63.129.16/machine?comp=goalstate', noAddress],
+  ['https://192.31.196.1/', noAddress],
+  ['https://192.52.193.1/', noAddress],
+  ['https://192.175.48.1/', noAddress],
   ['https://192.0.2.1/', noAddress],
   ['https://198.18.0.1/', noAddress],
   ['https://198.51.100.1/', noAddress],
@@ -81,11 +85,21 @@ const hostile: [url: string, refusal: string][] = [
   ['https://[2002:7f00:1::]/', noAddress],
   ['https://[2001:0:7f00:1::1]/', noAddress],
   ['https://[2001::1]/', noAddress],
+  ['https://[::ffff:0:7f00:1]/', noAddress],
+  ['https://[2001:20::1]/', noAddress],
+  ['https://[2001:4:112::1]/', noAddress],
+  ['https://[2620:4f:8000::1]/', noAddress],
+  ['https://[5f00::1]/', noAddress],
   ['https://[2001:db8::1]/', noAddress],
   ['https://[3fff::1]/', noAddress],
   ['https://[100::1]/', noAddress],
   ['https://[4000::1]/', noAddress],
   ['https://localhost/', noAddress],
+  ['https://localhost./', notPlain],
+  ['https://0/', notPlain],
+  ['https://files%2eexample.com/', notPlain],
+  ['https://[fe80::1%25eth0]/', 'is not a valid URL'],
+  ['https://[::ffff:93.184.215.14]/', notPlain],
   ['https://localtest/', noAddress],
   ['https://inside.example.com/', noAddress],
   ['https://one-inside.example.com/', noAddress],
@@ -177,7 +191,22 @@ test('private addresses count when they are allowed, but never those of cloud me
     expect((await guard.check(url, signal)).addresses).toHaveLength(1);
   }
   expect((await guard.check('https://localhost/', signal)).addresses).toHaveLength(2);
-  const never = ['169.254.169.254', '[fd00:ec2::254]', '100.100.100.200', '0.0.0.0', '[::]', '224.0.0.1'];
+  const metadata = [
+    '[fd00:ec2::254]',
+    '[fd00:ec2::23]',
+    '[fd20:ce::254]',
+    '[fd00:c1::a9fe:a9fe]',
+    '[fd00:42::42]',
+  ];
+  const never = [
+    '169.254.169.254',
+    ...metadata,
+    '100.100.100.200',
+    '168.63.129.16',
+    '0.0.0.0',
+    '[::]',
+    '224.0.0.1',
+  ];
   for (const host of [...never, '[::ffff:a00:1]', '[64:ff9b::a00:1]', '[2002:a00:1::]', '[fe80::1]']) {
     expect(await refusalOf(guard.check(`https://${host}/`, signal))).toBe(
       'names a host that has no address which may be reached',

@@ -19,8 +19,11 @@ export type ServiceProcess = Pick<TestService, 'url'> & {
 };
 
 /** The built service in a process of its own, which the test's end kills. `env` is its whole environment. */
-export function spawnService(env: Record<string, string> = {}): Omit<ServiceProcess, 'url'> {
-  return spawnBuilt('main', { HOST: '127.0.0.1', PORT: '0', ...env });
+export function spawnService(
+  env: Record<string, string> = {},
+  atEnd: (close: () => void) => void = onTestFinished,
+): Omit<ServiceProcess, 'url'> {
+  return spawnBuilt('main', { HOST: '127.0.0.1', PORT: '0', ...env }, atEnd);
 }
 
 /** A program of `dist` in a process of its own, which the test's end kills, or another one. */
@@ -51,8 +54,11 @@ export function spawnBuilt(
 }
 
 /** Like `spawnService`, and waits until it is ready. */
-export async function startProcess(env: Record<string, string> = {}): Promise<ServiceProcess> {
-  const service = spawnService(env);
+export async function startProcess(
+  env: Record<string, string> = {},
+  atEnd?: (close: () => void) => void,
+): Promise<ServiceProcess> {
+  const service = spawnService(env, atEnd);
   const ready = /ready on (http:\/\/localhost:\d+)/;
   const stopped = service.exited.then((code) => {
     throw new Error(`the service ended with ${code}: ${service.stderr()}`);

@@ -8,6 +8,7 @@ import type {
 } from 'fastify';
 import { type ErrorType, errorStatus, Fault, type FieldProblem, toFault } from '../../core/errors.js';
 import { nearestOf } from '../../core/nearest.js';
+import { traceIdOf } from '../../core/trace.js';
 import { describeError } from '../../observability/logger.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { Problem } from '../schemas/common.js';
@@ -48,22 +49,24 @@ export function sendFault(error: unknown, request: FastifyRequest, reply: Fastif
 
 /** Answers with a fault that was counted and logged where it occurred. */
 export function sendProblem(fault: Fault, request: FastifyRequest, reply: FastifyReply) {
+  request.errorType = fault.type;
   if (fault.retryAfterMs !== undefined || fault.status === 503) {
     reply.header('retry-after', Math.max(1, Math.ceil((fault.retryAfterMs ?? 1000) / 1000)));
   }
   return reply
     .code(fault.status)
     .type('application/problem+json')
-    .send(JSON.stringify(toProblem(fault, String(request.id))));
+    .send(JSON.stringify(toProblem(fault, String(request.id), traceIdOf(request.trace))));
 }
 
-export function toProblem(fault: Fault, requestId: string): Problem {
+export function toProblem(fault: Fault, requestId: string, traceId?: string): Problem {
   return {
     type: `urn:paf:error:${fault.type}`,
     title: STATUS_CODES[fault.status] ?? 'Client Closed Request',
     status: fault.status,
     detail: fault.message,
     request_id: requestId,
+    ...(traceId === undefined ? {} : { trace_id: traceId }),
     ...(fault.problems ? { errors: fault.problems.slice(0, maxProblems) } : {}),
   };
 }

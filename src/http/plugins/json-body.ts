@@ -16,6 +16,7 @@ export function registerJsonBody(app: FastifyInstance): void {
     { parseAs: 'buffer' },
     async (request: FastifyRequest, bytes: Buffer) => {
       checkEncoding(request);
+      checkCharset(request);
       return parseJson(bytes);
     },
   );
@@ -46,6 +47,13 @@ function checkEncoding({ headers }: FastifyRequest): void {
     'unsupported_media_type',
     'The body must not be compressed: no Content-Encoding is supported.',
   );
+}
+
+/** @see https://www.rfc-editor.org/rfc/rfc8259#section-8.1 */
+function checkCharset({ headers }: FastifyRequest): void {
+  const [, charset] = /;\s*charset\s*=\s*"?([^";\s]*)/i.exec(headers['content-type'] ?? '') ?? [];
+  if (charset === undefined || /^utf-?8$/i.test(charset)) return;
+  throw new Fault('unsupported_media_type', 'The body must be in UTF-8.');
 }
 
 function decode(bytes: Buffer, name: string): string {

@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Fault } from '../../core/errors.js';
 
 /** Whether a request opens a WebSocket. What else a client would upgrade to is passed over, as HTTP allows. */
-export function isWebSocketUpgrade({ method, headers }: IncomingMessage): boolean {
-  return method === 'GET' && headers.upgrade?.trim().toLowerCase() === 'websocket';
+export function isWebSocketUpgrade({ method, httpVersion, headers }: IncomingMessage): boolean {
+  if (method !== 'GET' || httpVersion === '1.0') return false;
+  return headers.upgrade?.trim().toLowerCase() === 'websocket';
 }
 
 /** Ends the connection after the answer: nobody reads on from one whose upgrade was asked for. */

@@ -1,3 +1,4 @@
+import type { Fault } from '../../core/errors.js';
 import type { Attempt, Phase, RunEvent } from '../../core/events.js';
 import type { Usage } from '../../core/message.js';
 
@@ -49,4 +50,9 @@ export function toErrorPayload(event: Extract<RunEvent, { type: 'run-error' }>) 
     request_id: event.requestId,
     run_id: event.runId,
   };
+}
+
+/** A fault that is not the run's own, but that of who reads it or of what they asked for. */
+export function toRefusalPayload({ message, type, retryable }: Fault, requestId: string) {
+  return { error: message, error_type: type, retryable, request_id: requestId };
 }

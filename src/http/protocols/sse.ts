@@ -1,8 +1,10 @@
 import { Readable } from 'node:stream';
+import type { Fault } from '../../core/errors.js';
 import type { RunEvent } from '../../core/events.js';
 import type { Run } from '../../runs/run.js';
 import type { LogEntry, LogReader } from '../../runs/run-log.js';
-import { toCompletePayload, toErrorPayload, toThinkingPayload } from './payloads.js';
+import { callAt, expiredFault } from '../expiry.js';
+import { toCompletePayload, toErrorPayload, toRefusalPayload, toThinkingPayload } from './payloads.js';
 
 export const sseHeaders = {
   'content-type': 'text/event-stream; charset=utf-8',
@@ -13,7 +15,11 @@ export const sseHeaders = {
 export type SseOptions = {
   /** milliseconds of silence after which a comment is sent */
   heartbeatMs: number;
-  onClose: (reason: 'ended' | 'left' | 'stalled') => void;
+  /** of the reader, who is told it with what concerns no event of the run */
+  requestId: string;
+  /** epoch milliseconds at which the reader may read no longer; undefined: as long as the run lasts */
+  endsAt: number | undefined;
+  onClose: (reason: 'ended' | 'left' | 'stalled' | 'expired') => void;
 };
 
 /** Frames are joined up to about this size before they are written. */
@@ -26,6 +32,7 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
   let isWanted = false;
   let hasEnded = false;
   let isStalled = false;
+  let isExpired = false;
   let lastWriteMs = performance.now();
   let stalledHeartbeats = 0;
 
@@ -49,9 +56,10 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
     },
     destroy(error, callback) {
       clearTimeout(heartbeat);
+      callOff();
       reader.close();
       detach();
-      options.onClose(isStalled ? 'stalled' : hasEnded ? 'ended' : 'left');
+      options.onClose(isStalled ? 'stalled' : isExpired ? 'expired' : hasEnded ? 'ended' : 'left');
       callback(error);
     },
   });
@@ -74,6 +82,17 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
     }
   }
 
+  /** The run goes on, or not, as it does whenever a reader leaves. */
+  function expire(): void {
+    if (hasEnded) return;
+    hasEnded = true;
+    isExpired = true;
+    reader.close();
+    write(toClosingFrames(run.id, options.requestId, expiredFault()));
+    stream.push(null);
+    detach();
+  }
+
   function beat(): void {
     const silentMs = performance.now() - lastWriteMs;
     if (silentMs < options.heartbeatMs - 5) {
@@ -94,6 +113,7 @@ export function createSseStream(run: Run, after: number, options: SseOptions): R
   }
 
   let heartbeat = setTimeout(beat, options.heartbeatMs);
+  const callOff = callAt(options.endsAt, expire);
   stream.push(': connected\n\n');
   return stream;
 }
@@ -112,6 +132,12 @@ function toFrame({ seq, at, event }: LogEntry): string {
   if (event.type === 'run-done') return `id: ${seq}\nevent: done\ndata: [DONE]\n\n`;
   const [name, payload] = toWire(event);
   return `id: ${seq}\nevent: ${name}\ndata: ${JSON.stringify({ ...payload, timestamp: at })}\n\n`;
+}
+
+/** The end of one reader's stream that is not the run's: without numbers, so that the last one seen stays the last one. */
+function toClosingFrames(runId: string, requestId: string, fault: Fault): string {
+  const payload = { ...toRefusalPayload(fault, requestId), run_id: runId, timestamp: Date.now() / 1000 };
+  return `event: error\ndata: ${JSON.stringify(payload)}\n\nevent: done\ndata: [DONE]\n\n`;
 }
 
 function toWire(event: Exclude<RunEvent, { type: 'text-delta' | 'run-done' }>): [string, object] {

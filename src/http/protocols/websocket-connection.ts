@@ -3,11 +3,12 @@ import type { Socket } from 'node:net';
 import type { WebSocket } from 'ws';
 import { Fault } from '../../core/errors.js';
 import type { Run } from '../../runs/run.js';
+import { callAt, expiredFault } from '../expiry.js';
 import { toErrorFrame } from './websocket-frames.js';
 import { createOutlet, type Outlet } from './websocket-outlet.js';
 
 /** The codes with which the service closes a socket; ws itself adds 1002, 1007 and 1009 for what breaks the protocol. */
-const closeCodes = { goingAway: 1001, tooSlow: 1013 } as const;
+const closeCodes = { goingAway: 1001, expired: 1008, tooSlow: 1013 } as const;
 
 /** A peer that leaves so many pings unanswered is gone. */
 const maxUnanswered = 2;
@@ -19,9 +20,13 @@ export type ConnectionOptions = {
   wire: Socket;
   requestId: string;
   heartbeatMs: number;
+  /** epoch milliseconds at which the peer's credentials end; undefined: they do not */
+  endsAt: number | undefined;
   /** Carries out one message. Must not throw. */
   onMessage(bytes: Buffer, isBinary: boolean): Promise<void>;
   onStalled(runId: string): void;
+  /** the peer was told that it reads a run no longer, because its credentials have ended */
+  onExpired(runId: string): void;
 };
 
 export interface Connection {
@@ -59,6 +64,15 @@ export function createConnection(options: ConnectionOptions): Connection {
     }
   }
 
+  function expire(): void {
+    for (const run of outlet.runs) {
+      socket.send(toErrorFrame(expiredFault(), requestId, namesOf(run)));
+      options.onExpired(run.id);
+    }
+    socket.close(closeCodes.expired, 'The token has expired.');
+    leave();
+  }
+
   async function takeMessages(): Promise<void> {
     isBusy = true;
     for (let next = waiting.shift(); next && socket.readyState === socket.OPEN; next = waiting.shift()) {
@@ -94,8 +108,10 @@ export function createConnection(options: ConnectionOptions): Connection {
   // a pong, and also a piece of a large message, in the middle of which no pong can come
   wire.on('data', isAlive);
   wire.on('drain', isAlive);
+  const callOff = callAt(options.endsAt, expire);
   function leave(): void {
     clearInterval(heartbeat);
+    callOff();
     gone.abort(new Fault('cancelled', 'The socket was closed.'));
     outlet.close();
   }

@@ -2,7 +2,7 @@ import type { Fault } from '../../core/errors.js';
 import type { RunEvent } from '../../core/events.js';
 import type { Run } from '../../runs/run.js';
 import type { LogEntry } from '../../runs/run-log.js';
-import { toCompletePayload, toErrorPayload, toThinkingPayload } from './payloads.js';
+import { toCompletePayload, toErrorPayload, toRefusalPayload, toThinkingPayload } from './payloads.js';
 
 /** One event of a run as a message of a socket; undefined for the mark at the log's end, which has none. */
 export function toFrame(entry: LogEntry, run: Run): string | undefined {
@@ -25,10 +25,9 @@ export function toErrorFrame(fault: Fault, requestId: string, named: Named): str
   return JSON.stringify({
     type: 'error',
     ...named,
-    error: fault.message,
-    error_type: fault.type,
-    retryable: fault.retryable,
-    request_id: requestId,
+    ...toRefusalPayload(fault, requestId),
+    retry_after:
+      fault.retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(fault.retryAfterMs / 1000)),
     errors: fault.problems?.slice(0, 20),
   });
 }

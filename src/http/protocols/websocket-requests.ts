@@ -52,6 +52,12 @@ export function namesIn(value: unknown): Named {
   };
 }
 
+/** Whether a request starts a run or follows one, which is limited apart; it is right or wrong. */
+export function followsRun(value: unknown): boolean {
+  const { type } = (value ?? {}) as { type?: unknown };
+  return type === 'query' || type === 'resume';
+}
+
 /** A query as the body that it would be over HTTP. */
 export function toChatBody({ type: _, prompt, sessionId, ...fields }: QueryFrame): ChatBody {
   return { ...fields, message: prompt, ...(sessionId === undefined ? {} : { session_id: sessionId }) };

@@ -8,6 +8,7 @@ import { invalidRequest } from '../plugins/errors.js';
 import { AgentBody } from '../schemas/agent.js';
 import { problemResponses } from '../schemas/common.js';
 import { sendEvents, streamResponse } from '../send-events.js';
+import { untilClosed } from '../until-closed.js';
 
 /** The model back end of agents whose loop and tools are elsewhere, such as in a browser. */
 export function registerAgentRoute(app: App, services: Services): void {
@@ -35,14 +36,18 @@ export function registerAgentRoute(app: App, services: Services): void {
           ),
         },
       },
+      config: { isStream: true },
     },
     async (request, reply) => {
-      const asked = toModelRequest(services, request.body);
+      const asked = toModelRequest(services, request.body, request.identity.caller.tenant);
+      const { checkQuota } = services.limits;
+      const said = lastSaid(asked.messages);
+      if (checkQuota) await checkQuota(asked.tenant, said ?? '', [asked.model], untilClosed(reply));
       const run = services.runs.start(
         {
           owner: request.identity.caller,
           requestId: request.id,
-          message: lastSaid(asked.messages),
+          message: said,
           showThinking: true,
           onDisconnect: 'cancel',
         },
@@ -56,7 +61,11 @@ export function registerAgentRoute(app: App, services: Services): void {
 }
 
 /** Throws with every problem of the body that its schema cannot say. */
-function toModelRequest({ catalog }: Services, { model, context, options = {} }: AgentBody): ModelRequest {
+function toModelRequest(
+  { catalog }: Services,
+  { model, context, options = {} }: AgentBody,
+  tenant: string,
+): ModelRequest {
   const { systemPrompt, messages, tools = [] } = context;
   const problems = messages.flatMap(imageProblems);
   if (messages.at(-1)?.role === 'assistant') {
@@ -74,6 +83,7 @@ function toModelRequest({ catalog }: Services, { model, context, options = {} }:
     maxTokens: options.maxTokens,
     temperature: options.temperature,
     effort: toEffort(options.reasoning),
+    tenant,
   };
 }
 

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyReply } from 'fastify';
 import type { App } from '../../app.js';
 import type { Identity } from '../../auth/authenticator.js';
+import type { TraceContext } from '../../core/trace.js';
 import type { Run, RunOutcome } from '../../runs/run.js';
 import type { Services } from '../../services.js';
 import { sendProblem } from '../plugins/errors.js';
@@ -10,7 +11,6 @@ import { ChatBody, IdempotencyHeaders } from '../schemas/chat.js';
 import { jsonResponse, problemResponses, ref, runIdHeader } from '../schemas/common.js';
 import { sendEvents, streamResponse } from '../send-events.js';
 import { type ChatCall, startRun } from '../start-run.js';
-import { traceOf } from '../trace-of-request.js';
 import { untilClosed } from '../until-closed.js';
 
 const refusals = problemResponses(
@@ -60,6 +60,7 @@ export function registerChatRoutes(app: App, services: Services): void {
         body: ChatBody,
         response: { 200: streamResponse, ...refusals },
       },
+      config: { isStream: true },
     },
     async (request, reply) => {
       const run = await startRun(services, toCall(request, true), untilClosed(reply));
@@ -79,6 +80,7 @@ export function registerChatRoutes(app: App, services: Services): void {
         body: ChatBody,
         response: { 200: jsonResponse('The answer', ref('ChatAnswer'), runIdHeader), ...failures },
       },
+      config: { isStream: true },
     },
     async (request, reply) => {
       const run = await startRun(services, toCall(request, false), untilClosed(reply));
@@ -93,15 +95,16 @@ export function registerChatRoutes(app: App, services: Services): void {
 type ChatHttpRequest = {
   id: string;
   identity: Identity;
+  trace: TraceContext | undefined;
   body: ChatBody;
   headers: IncomingHttpHeaders & { 'idempotency-key'?: string };
 };
 
-function toCall({ id, identity, body, headers }: ChatHttpRequest, isStream: boolean): ChatCall {
+function toCall({ id, identity, trace, body, headers }: ChatHttpRequest, isStream: boolean): ChatCall {
   return {
     caller: identity.caller,
     requestId: id,
-    trace: traceOf(headers),
+    trace,
     body,
     idempotencyKey: headers['idempotency-key'],
     isStream,

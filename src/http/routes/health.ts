@@ -57,6 +57,7 @@ export function registerHealthRoutes(app: App, services: Services): void {
   app.get(
     '/api/health',
     {
+      config: { isPublic: true },
       schema: {
         ...common,
         operationId: 'getHealth',
@@ -96,6 +97,7 @@ export function registerHealthRoutes(app: App, services: Services): void {
   app.get(
     '/api/health/live',
     {
+      config: { isPublic: true },
       schema: {
         ...common,
         operationId: 'getLiveness',
@@ -109,6 +111,7 @@ export function registerHealthRoutes(app: App, services: Services): void {
   app.get(
     '/api/health/ready',
     {
+      config: { isPublic: true },
       schema: {
         ...common,
         operationId: 'getReadiness',

@@ -1,24 +1,27 @@
 import { Type } from 'typebox';
 import type { App } from '../../app.js';
 import type { Services } from '../../services.js';
+import { askForToken } from '../plugins/authentication.js';
 import { problemResponses, responseHeaders } from '../schemas/common.js';
 
-export function registerMetricsRoute(app: App, { metrics }: Services): void {
+export function registerMetricsRoute(app: App, { metrics, config }: Services): void {
   app.get(
     '/metrics',
     {
+      config: { isPublic: true },
+      onRequest: askForToken(config.metricsToken, metrics),
       schema: {
         operationId: 'getMetrics',
         summary: 'Metrics in the Prometheus text format',
         tags: ['operation'],
-        security: [],
+        security: config.metricsToken === undefined ? [] : [{ metricsToken: [] }],
         response: {
           200: {
             description: 'The metrics',
             headers: responseHeaders,
             content: { 'text/plain': { schema: Type.String() } },
           },
-          ...problemResponses('internal_error'),
+          ...problemResponses('internal_error', ...(config.metricsToken ? (['unauthorized'] as const) : [])),
         },
       },
     },
@@ -31,6 +34,7 @@ export function registerOpenApiRoute(app: App): void {
   app.get(
     '/openapi.json',
     {
+      config: { isPublic: true },
       schema: {
         operationId: 'getOpenApi',
         summary: 'This description as OpenAPI 3.1',

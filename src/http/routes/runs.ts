@@ -32,6 +32,7 @@ export function registerRunRoutes(app: App, services: Services): void {
           ...problemResponses('invalid_request', 'not_found', 'gone', 'internal_error'),
         },
       },
+      config: { isStream: true },
     },
     async (request, reply) => {
       const run = runs.find(request.params.id, request.identity.caller);

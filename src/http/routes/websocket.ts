@@ -1,30 +1,22 @@
-import type { IncomingMessage } from 'node:http';
-import websocket from '@fastify/websocket';
 import type { FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { App } from '../../app.js';
 import { Fault, toFault } from '../../core/errors.js';
 import { describeError } from '../../observability/logger.js';
 import type { Services } from '../../services.js';
+import { endOfAccess } from '../expiry.js';
+import { callerFields } from '../plugins/observe-requests.js';
 import { checkHandshake, checkOrigin } from '../plugins/upgrades.js';
+import { checkProtocols } from '../plugins/web-sockets.js';
 import { carryOut } from '../protocols/websocket-actions.js';
 import { type Connection, createConnection } from '../protocols/websocket-connection.js';
 import { type Named, toErrorFrame } from '../protocols/websocket-frames.js';
-import { createRequestReader, namesIn, parseMessage } from '../protocols/websocket-requests.js';
+import { createRequestReader, followsRun, namesIn, parseMessage } from '../protocols/websocket-requests.js';
 import { jsonResponse, problemResponses } from '../schemas/common.js';
 import { socketMessages } from '../schemas/websocket.js';
-import { traceOf } from '../trace-of-request.js';
-
-declare module 'fastify' {
-  interface FastifyContextConfig {
-    takesWebSockets?: boolean;
-  }
-}
 
 export const webSocketPath = '/api/ws';
 
-/** Time in which a peer answers that it closes too. */
-const closeTimeoutMs = 2_000;
 /** Time that peers get for the last bytes of their runs when the app closes. */
 const finishTimeoutMs = 5_000;
 
@@ -33,11 +25,11 @@ const description =
   'Every frame of a run has its `runId` and `seq`, which counts from 1 without gaps: the number that `resume` takes as ' +
   '`after`. A request that is refused gets an `error` without `seq`, and the socket stays open. A run whose last socket ' +
   'or stream closes is cancelled, unless it was asked for with `on_disconnect: continue`. The socket is closed with 1001 ' +
-  'when the service stops, 1009 for a message above MAX_BODY_BYTES and 1013 when its peer reads too slowly.';
+  'when the service stops, 1008 when the token of its handshake has expired, 1009 for a message above MAX_BODY_BYTES and ' +
+  '1013 when its peer reads too slowly.';
 
 /** Takes WebSockets at `path`, which may be called for several paths of one app. Must come before their first request. */
-export async function registerWebSocket(app: App, services: Services, path: string): Promise<void> {
-  if (!app.hasDecorator('websocketServer')) await registerServer(app, services);
+export function registerWebSocket(app: App, services: Services, path: string): void {
   const { config, metrics, logger } = services;
   const requests = createRequestReader(app, path);
   const connections = new Set<Connection>();
@@ -45,6 +37,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
 
   function check(request: FastifyRequest): void {
     checkHandshake(request);
+    checkProtocols(request.raw);
     checkOrigin(request, config.corsOrigins);
     if (isClosing) throw new Fault('shutting_down', 'The service is shutting down.');
     if (app.websocketServer.clients.size >= config.maxWebSockets) {
@@ -55,7 +48,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
   function open(socket: WebSocket, request: FastifyRequest): void {
     const openedMs = performance.now();
     const requestId = String(request.id);
-    const trace = traceOf(request.headers);
+    const { trace } = request;
     // whose runs and sessions these are is settled by the handshake
     const { caller } = request.identity;
     metrics.webSockets.inc();
@@ -64,8 +57,10 @@ export async function registerWebSocket(app: App, services: Services, path: stri
       wire: request.raw.socket,
       requestId,
       heartbeatMs: config.heartbeatMs,
+      endsAt: endOfAccess(request.identity, config),
       onMessage: answer,
       onStalled: (runId) => logger.warn({ run_id: runId }, 'a reader stalled and was dropped'),
+      onExpired: () => metrics.errors.inc({ type: 'unauthorized' }),
     });
     connections.add(connection);
     socket.on('close', (code) => {
@@ -74,7 +69,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
       const seconds = (performance.now() - openedMs) / 1000;
       metrics.httpDuration.observe({ method: 'GET', route: path, status_code: '101' }, seconds);
       request.log.info(
-        { route: path, close_code: code, duration_ms: Math.round(seconds * 1000) },
+        { route: path, close_code: code, duration_ms: Math.round(seconds * 1000), ...callerFields(request) },
         'websocket',
       );
     });
@@ -84,6 +79,7 @@ export async function registerWebSocket(app: App, services: Services, path: stri
       try {
         const value = parseMessage(bytes, isBinary);
         named = namesIn(value);
+        await app.rateLimits.take(request, followsRun(value));
         await carryOut(services, { caller, requestId, trace, connection }, requests.read(value));
       } catch (error) {
         if (!connection.signal.aborted) refuse(toFault(error), named);
@@ -135,33 +131,5 @@ export async function registerWebSocket(app: App, services: Services, path: stri
       throw new Fault('upgrade_required', 'This address takes WebSockets only: send Upgrade: websocket.');
     },
     wsHandler: open,
-  });
-}
-
-async function registerServer(app: App, { config }: Services): Promise<void> {
-  const requestIds = new WeakMap<IncomingMessage, string>();
-  const options = {
-    maxPayload: config.maxBodyBytes,
-    // tokens are short, so compressing each costs more memory and time than it saves bytes
-    perMessageDeflate: false,
-    closeTimeout: closeTimeoutMs,
-  };
-  await app.register(websocket, {
-    options,
-    // each path closes its own sockets
-    preClose: (done) => done(),
-    // ws closes what breaks the protocol with the right code
-    errorHandler: (error, _socket, request) => request.log.debug({ error: error.message }, 'websocket error'),
-  });
-  app.addHook('onRequest', async (request, reply) => {
-    if (!request.ws) return;
-    // the plugin ends the connection of a handshake that is refused
-    reply.header('connection', 'close');
-    requestIds.set(request.raw, String(request.id));
-    if (!request.routeOptions.config.takesWebSockets)
-      throw new Fault('not_found', 'Nothing here takes WebSockets.');
-  });
-  app.websocketServer.on('headers', (lines, request) => {
-    lines.push(`X-Request-Id: ${requestIds.get(request)}`);
   });
 }

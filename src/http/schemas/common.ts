@@ -8,6 +8,9 @@ export const Problem = Type.Object(
     status: Type.Integer(),
     detail: Type.String({ description: 'What went wrong, in words' }),
     request_id: Type.String(),
+    trace_id: Type.Optional(
+      Type.String({ description: 'The trace that the request is a part of, when it is one' }),
+    ),
     errors: Type.Optional(
       Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
         description: 'Every problem of the body, at most 20',
@@ -41,11 +44,21 @@ const retryAfterHeader = {
   'Retry-After': { type: 'integer', description: 'Seconds after which a retry makes sense' },
 };
 
+const authenticateHeader = {
+  'WWW-Authenticate': { type: 'string', description: 'How to say who asks' },
+};
+const headersOf: Record<number, Record<string, unknown>> = {
+  401: authenticateHeader,
+  409: retryAfterHeader,
+  429: retryAfterHeader,
+  503: retryAfterHeader,
+};
+
 /** The documented response of a status whose body is problem+json. */
 function problemResponse(status: number, types: ErrorType[]) {
   return {
     description: types.map((type) => `\`${type}\``).join(', '),
-    headers: [409, 429, 503].includes(status) ? { ...requestIdHeader, ...retryAfterHeader } : requestIdHeader,
+    headers: { ...requestIdHeader, ...headersOf[status] },
     content: { 'application/problem+json': { schema: ref('Problem') } },
   };
 }
@@ -54,6 +67,15 @@ function problemResponse(status: number, types: ErrorType[]) {
 export function problemResponses(...types: ErrorType[]): Record<number, unknown> {
   const byStatus = Map.groupBy(types, (type) => errorStatus[type]);
   return Object.fromEntries([...byStatus].map(([status, group]) => [status, problemResponse(status, group)]));
+}
+
+/** The same responses, and one more way to fail. */
+export function withProblem(responses: Record<number, unknown>, type: ErrorType): Record<number, unknown> {
+  const status = errorStatus[type];
+  const known = responses[status] as { description: string } | undefined;
+  const added = problemResponse(status, [type]);
+  if (!known) return { ...responses, [status]: added };
+  return { ...responses, [status]: { ...known, description: `${known.description}, ${added.description}` } };
 }
 
 export function jsonResponse(description: string, schema: TSchema, headers: Record<string, unknown> = {}) {

@@ -77,6 +77,11 @@ const event = (name: string, data: Record<string, TSchema>, description: string)
     { title: name, description },
   );
 
+/** What may also be said to one reader only, and is then no event of the run. */
+const readerId = Type.Optional(
+  Type.Integer({ minimum: 1, description: "Absent when the reader's credentials ended, not the run" }),
+);
+
 const StreamEvent = Type.Union(
   [
     event('thinking', thinkingPayload, 'A phase ended. Only with show_thinking.'),
@@ -131,19 +136,28 @@ const StreamEvent = Type.Union(
       'What was shown is replaced from here. Only with allow_revision.',
     ),
     event('complete', completePayload, 'The answer is complete. Exactly one `complete` or `error` comes.'),
-    event(
-      'error',
+    Type.Object(
       {
-        error: Type.String(),
-        error_type: Type.Enum(Object.keys(errorStatus)),
-        retryable: Type.Boolean(),
-        request_id: Type.String(),
-        run_id: Type.String(),
+        id: readerId,
+        event: Type.Literal('error'),
+        data: Type.Object({
+          error: Type.String(),
+          error_type: Type.Enum(Object.keys(errorStatus)),
+          retryable: Type.Boolean(),
+          request_id: Type.String(),
+          run_id: Type.String(),
+          timestamp: Timestamp,
+        }),
       },
-      'The run failed. Exactly one `complete` or `error` comes.',
+      {
+        title: 'error',
+        description:
+          'The run failed; without an `id`: the credentials of the reader ended, who can resume with new ones. Exactly one ' +
+          '`complete` or `error` comes.',
+      },
     ),
     Type.Object(
-      { id: Type.Integer({ minimum: 1 }), event: Type.Literal('done'), data: Type.Literal('[DONE]') },
+      { id: readerId, event: Type.Literal('done'), data: Type.Literal('[DONE]') },
       { title: 'done', description: 'The last event.' },
     ),
   ],

@@ -144,13 +144,21 @@ const WebSocketFrame = Type.Union(
         sessionId: Type.Optional(Type.String({ description: 'The one that the request named' })),
         runId: Type.Optional(Type.String({ description: 'The one that the request named' })),
         ...failure,
+        retry_after: Type.Optional(
+          Type.Integer({ minimum: 1, description: 'Seconds after which a retry makes sense' }),
+        ),
         errors: Type.Optional(
           Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
             description: 'Every problem of the request, at most 20',
           }),
         ),
       },
-      { title: 'error without seq', description: 'A request was refused; the socket stays open.' },
+      {
+        title: 'error without seq',
+        description:
+          'A request was refused; the socket stays open. Or the token has expired: then one comes for each run that is ' +
+          'followed, and the socket is closed.',
+      },
     ),
     Type.Object(
       { type: Type.Literal('cleared'), sessionId: Type.String() },

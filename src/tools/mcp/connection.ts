@@ -5,6 +5,8 @@ import {
   type Transport,
 } from '@modelcontextprotocol/client';
 import { raceAbort } from '../../core/abort.js';
+import type { TraceContext } from '../../core/trace.js';
+import { pinTo } from '../../outgoing/fetch.js';
 import { boundMessages } from './bound-messages.js';
 import { isGone, isSessionLost, isTimeout, McpFailure, reasonOf, statusOf } from './failures.js';
 import { HttpTransport } from './http-transport.js';
@@ -19,6 +21,17 @@ export type ConnectionOptions = {
   connectTimeoutMs: number;
 };
 
+/** Where a server finds the id of the request that a call is for. */
+const requestIdKey = 'paf/request_id';
+
+type ToolCallRequest = {
+  name: string;
+  args: Record<string, unknown>;
+  /** both are told to the server in `_meta` */
+  trace: TraceContext | undefined;
+  requestId: string | undefined;
+};
+
 /** An initialised session with a server, until it ends for whatever reason. */
 export interface Connection {
   readonly client: Client;
@@ -26,12 +39,7 @@ export interface Connection {
   /** resolves with the reason when the connection ends; calls under way are rejected then */
   readonly ended: Promise<string>;
   /** The raw result of a tool. Rejects when the server goes away, and soon after the signal aborts. */
-  callTool(
-    name: string,
-    args: Record<string, unknown>,
-    onProgress: ProgressCallback,
-    signal: AbortSignal,
-  ): Promise<unknown>;
+  callTool(call: ToolCallRequest, onProgress: ProgressCallback, signal: AbortSignal): Promise<unknown>;
   /** Whether this failure of a call means that the server no longer knows the session. */
   isSessionLost(error: unknown): boolean;
   /** Ends the connection without a word to the server; the reason is then that of `ended`. */
@@ -64,7 +72,7 @@ export async function connect(
 ): Promise<Connection> {
   if (server.transport === 'stdio') return open(new StdioTransport(server), 'stdio', options, signal);
   const { url, headers } = server;
-  const fetch = boundMessages(options.fetch);
+  const fetch = boundMessages(pinTo(url, options.fetch));
   const sse = () => new SSEClientTransport(new URL(url), { requestInit: { headers }, fetch });
   if (server.transport === 'sse') return open(sse(), 'sse', options, signal);
   try {
@@ -168,7 +176,7 @@ function watch(client: Client, transport: Transport, kind: McpServerConfig['tran
     transport: kind,
     ended,
     isSessionLost: (error) => isSessionLost(error, transport.sessionId),
-    async callTool(name, args, onProgress, signal) {
+    async callTool({ name, args, trace, requestId }, onProgress, signal) {
       signal.throwIfAborted();
       const cancel = new AbortController();
       // the reason goes to the server
@@ -177,7 +185,10 @@ function watch(client: Client, transport: Transport, kind: McpServerConfig['tran
       pending++;
       askedMs = performance.now();
       try {
-        return await client.request({ method: 'tools/call', params: { name, arguments: args } }, anything, {
+        const meta = { ...trace, ...(requestId !== undefined && { [requestIdKey]: requestId }) };
+        const hasMeta = Object.keys(meta).length > 0;
+        const params = { name, arguments: args, ...(hasMeta && { _meta: meta }) };
+        return await client.request({ method: 'tools/call', params }, anything, {
           signal: cancel.signal,
           timeout: noTimeoutMs,
           resetTimeoutOnProgress: true,

@@ -16,6 +16,8 @@ export type Execute = (
 
 export type Discovery = {
   server: string;
+  /** who may use the tools; undefined: everybody */
+  roles: readonly string[] | undefined;
   execute: Execute;
   runBounded: RunBounded;
   /** what the last look found: a tool that did not change stays the same object */
@@ -101,7 +103,7 @@ function toTool(
   original: string,
   given: Record<string, unknown>,
   { known, refused }: Known,
-  { server, execute, runBounded }: Discovery,
+  { server, roles, execute, runBounded }: Discovery,
 ): Tool | DroppedTool {
   if (original === '' || original.length > mostToolNameChars) {
     const reason = `its name does not have 1 to ${mostToolNameChars} characters`;
@@ -125,6 +127,7 @@ function toTool(
     parameters: checked.schema,
     // only what says that it changes nothing may run beside another call
     isParallel: isRecord(annotations) && annotations.readOnlyHint === true,
+    ...(roles && { roles }),
     execute: (args, context, signal) => execute(original, args, context, signal),
   };
   digests.set(tool, digest);

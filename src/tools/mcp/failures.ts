@@ -6,6 +6,8 @@ export const streamEnded = -32_077;
 /** Why a connection or a call failed, in plain words: nothing that the server or the system wrote. */
 export function reasonOf(error: unknown): string {
   const status = statusOf(error);
+  if (status !== undefined && status >= 300 && status < 400)
+    return `it redirects to another address, which is not followed (HTTP status ${status})`;
   if (status !== undefined) return `it answered with HTTP status ${status}`;
   if (error instanceof McpFailure) return error.message;
   if (isTimeout(error)) return 'it did not answer in time';
@@ -32,6 +34,7 @@ const networkReasons: Record<string, string> = {
   ENOTFOUND: 'its host is not known',
   EAI_AGAIN: 'its host is not known',
   ECONNRESET: 'it closed the connection',
+  ERR_OTHER_ORIGIN: 'it leads to another address, which is not followed',
   UND_ERR_SOCKET: 'it closed the connection',
 };
 

@@ -1,9 +1,13 @@
-import type { Tool } from '../tool.js';
+import type { TraceContext } from '../../core/trace.js';
+import type { Tool, ToolResult } from '../tool.js';
 
-/** How one server is reached. The texts of `env` and `headers` are secrets. */
-export type McpServerConfig =
+/** How one server is reached, and who may use it. The texts of `env` and `headers` are secrets. */
+export type McpServerConfig = {
+  name: string;
+  /** callers who hold one of these are offered its tools; absent: everybody is */
+  roles?: readonly string[];
+} & (
   | {
-      name: string;
       transport: 'stdio';
       command: string;
       args: string[];
@@ -12,12 +16,12 @@ export type McpServerConfig =
       cwd: string | undefined;
     }
   | {
-      name: string;
       /** http falls back to sse where the server answers that it does not know Streamable HTTP */
       transport: 'http' | 'sse';
       url: string;
       headers: Record<string, string>;
-    };
+    }
+);
 
 export type McpServerStatus = {
   name: string;
@@ -36,6 +40,24 @@ export type McpServerStatus = {
 };
 
 export type DroppedTool = { name: string; reason: string };
+
+/** One call of a tool of a server. */
+type McpCall = {
+  /** the server's own name of the tool */
+  tool: string;
+  transport: McpServerConfig['transport'];
+  /** undefined: a process of ours */
+  url: string | undefined;
+  /** where the call belongs */
+  trace: TraceContext | undefined;
+};
+
+/** Watches calls to servers from outside: `call` is given the trace that is told to the server. */
+export type McpCallFollower = (
+  about: McpCall,
+  call: (trace: TraceContext | undefined) => Promise<ToolResult>,
+  signal: AbortSignal,
+) => Promise<ToolResult>;
 
 /** What a server offers. */
 export type Listing = { tools: Tool[]; dropped: DroppedTool[]; resources: string[]; prompts: string[] };

@@ -1,11 +1,17 @@
 import type { ProgressCallback } from '@modelcontextprotocol/client';
 import { delay, raceAbort } from '../../core/abort.js';
+import type { TraceContext } from '../../core/trace.js';
 import type { RunBounded } from '../check-schema.js';
 import type { Tool, ToolContext, ToolResult } from '../tool.js';
 import { type Connection, connect } from './connection.js';
 import { discover } from './discover.js';
 import { reasonOf, serverWordsOf } from './failures.js';
-import { emptyListing, type McpServerConfig, type McpServerStatus } from './mcp-server.js';
+import {
+  emptyListing,
+  type McpCallFollower,
+  type McpServerConfig,
+  type McpServerStatus,
+} from './mcp-server.js';
 import { failure, toResult } from './to-result.js';
 
 export type McpServerOptions = {
@@ -16,6 +22,7 @@ export type McpServerOptions = {
   /** no line holds what a server wrote */
   log: Record<'info' | 'warn', (fields: Record<string, unknown>, message: string) => void>;
   connectTimeoutMs?: number;
+  follow?: McpCallFollower | undefined;
 };
 
 /** One server: connected whenever that is possible, and its tools as it last listed them. */
@@ -47,8 +54,16 @@ const listChanges = [
   'notifications/prompts/list_changed',
 ] as const;
 
+/** What a call needs of its context. */
+type CallContext = {
+  via: Connection;
+  trace: TraceContext | undefined;
+  requestId?: string | undefined;
+  onProgress: ToolContext['onProgress'];
+};
+
 export function createMcpServer(config: McpServerConfig, options: McpServerOptions): McpServer {
-  const { name } = config;
+  const { name, roles } = config;
   const { log, connectTimeoutMs = defaultConnectTimeoutMs } = options;
   const closing = new AbortController();
   const { signal: closed } = closing;
@@ -119,7 +134,11 @@ export function createMcpServer(config: McpServerConfig, options: McpServerOptio
     const { runBounded } = options;
     const look = async () => {
       onBegin();
-      listing = await discover(client, { server: name, execute: call, runBounded, last: listing }, closed);
+      listing = await discover(
+        client,
+        { server: name, roles, execute: call, runBounded, last: listing },
+        closed,
+      );
     };
     looking = looking.then(look, look);
     return looking;
@@ -150,7 +169,22 @@ export function createMcpServer(config: McpServerConfig, options: McpServerOptio
   ): Promise<ToolResult> {
     if (!connection)
       return failure(`The MCP server "${name}" is not available: ${error ?? 'not connected yet'}.`);
-    let used = connection;
+    const via = connection;
+    const { transport } = via;
+    const { trace } = context;
+    const ask = (told: TraceContext | undefined) =>
+      request(tool, args, { ...context, via, trace: told }, signal);
+    const url = config.transport === 'stdio' ? undefined : config.url;
+    return options.follow ? options.follow({ tool, transport, url, trace }, ask, signal) : ask(trace);
+  }
+
+  async function request(
+    tool: string,
+    args: Record<string, unknown>,
+    context: CallContext,
+    signal: AbortSignal,
+  ): Promise<ToolResult> {
+    let used = context.via;
     const onProgress: ProgressCallback = ({ progress, total, message }) =>
       context.onProgress({
         progress,
@@ -160,7 +194,8 @@ export function createMcpServer(config: McpServerConfig, options: McpServerOptio
     try {
       for (let isRetry = false; ; isRetry = true) {
         try {
-          return toResult(await used.callTool(tool, args, onProgress, signal));
+          const { trace, requestId } = context;
+          return toResult(await used.callTool({ name: tool, args, trace, requestId }, onProgress, signal));
         } catch (thrown) {
           if (isRetry || !used.isSessionLost(thrown)) throw thrown;
           used = await newSession(used, signal);

@@ -170,3 +170,22 @@ test('wrong single servers are start errors, too', () => {
     'MCP_SERVERS has a server mcp, which is the name of that of MCP_SERVER_URL',
   ]);
 });
+
+test('the roles that a server is for', () => {
+  expect(
+    serversOf({
+      ops: { command: 'x', roles: ['ops', 'admin'] },
+      all: { url: 'https://mcp.example.com' },
+      old: { type: 'sse', url: 'https://mcp.example.com', roles: ['ops'] },
+    }).map(({ name, roles }) => [name, roles]),
+  ).toEqual([
+    ['ops', ['ops', 'admin']],
+    ['all', undefined],
+    ['old', ['ops']],
+  ]);
+  for (const roles of [[], 'ops', ['ops', 1], ['ops', ' '], null, {}]) {
+    expect(problemsOf({ MCP_SERVERS: JSON.stringify({ ops: { command: 'x', roles } }) })).toEqual([
+      'MCP_SERVERS: ops.roles must be a list of at least one role',
+    ]);
+  }
+});

@@ -1,0 +1,37 @@
+import { dollars, wholeNumber } from './kinds.js';
+
+const mostRequests = 1_000_000;
+const mostDailyTokens = 1_000_000_000_000;
+
+/** Settings of how much one caller may do. With REDIS_URL all replicas count together, otherwise each process for itself. */
+export const limitSettings = {
+  rateLimitRpm: {
+    env: 'RATE_LIMIT_RPM',
+    kind: wholeNumber(1, mostRequests),
+    group: 'security',
+    about:
+      'Requests of one subject of a tenant in a minute, messages of WebSockets included; unless set, any number.',
+  },
+  rateLimitStreamsRpm: {
+    env: 'RATE_LIMIT_STREAMS_RPM',
+    kind: wholeNumber(1, mostRequests),
+    group: 'security',
+    about:
+      'Requests of one subject of a tenant in a minute that start an answer or follow one; unless set, as RATE_LIMIT_RPM ' +
+      'allows.',
+  },
+  tenantDailyTokens: {
+    env: 'TENANT_DAILY_TOKENS',
+    kind: wholeNumber(1, mostDailyTokens, 'tokens'),
+    group: 'security',
+    about:
+      'The most tokens, input and output of all model calls, of one tenant in a day of UTC; unless set, any number.',
+  },
+  tenantDailyCostUsd: {
+    env: 'TENANT_DAILY_COST_USD',
+    kind: dollars,
+    group: 'security',
+    about:
+      'The most that one tenant may cost in a day of UTC by the prices of the catalogue; unless set, any amount.',
+  },
+} as const;
