@@ -8,8 +8,10 @@ set -euo pipefail
 
 STEP=
 RESULTS=.cache/test-results.$$.json
+POLICY=/usr/sbin/policy-rc.d
+IS_POLICY_OURS=
 
-trap 'release_lock; report' EXIT
+trap 'release_lock; allow_starts; report' EXIT
 
 report() {
   [ -z "$STEP" ] || printf '\nFAILED: %s\n' "$STEP"
@@ -37,29 +39,57 @@ step() {
   STEP=
 }
 
-# Tests of what is kept in Redis start one of their own; where there is none they are left out.
-redis_server() {
-  has_redis || ! is_apt_root || install_redis || true
-  has_redis || say 'redis-server is not installed: the tests that need it are left out.'
+# Tests of what is kept in Redis, and of rules and dashboards, start servers of their own; where there are none they are left out.
+servers() {
+  local missing
+  missing=$(missing_servers)
+  [ -n "$missing" ] || return 0
+  if is_apt_root; then
+    say "Installing $missing for the tests."
+    # shellcheck disable=SC2086 # two names are two arguments
+    install_servers $missing || true
+  fi
+  for missing in $(missing_servers); do
+    say "$missing is not installed: the tests that need it are left out."
+  done
 }
 
-has_redis() { command -v redis-server >/dev/null; }
+# The programs are called as their packages are.
+missing_servers() {
+  local name missing=
+  for name in redis-server prometheus; do
+    command -v "$name" >/dev/null || missing="$missing $name"
+  done
+  printf '%s' "${missing# }"
+}
 
 is_apt_root() { [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; }
 
-install_redis() {
-  say 'Installing redis-server for the tests.'
-  apt_install >/dev/null 2>&1 || { apt-get -qq update && apt_install; } >/dev/null 2>&1
+install_servers() {
+  keep_stopped
+  apt_install "$@" >/dev/null 2>&1 || { apt-get -qq update && apt_install "$@"; } >/dev/null 2>&1
+  allow_starts
 }
 
 apt_install() {
   DEBIAN_FRONTEND=noninteractive apt-get -qq -y -o DPkg::Lock::Timeout=60 -o Acquire::http::Timeout=20 \
-    install --no-install-recommends redis-server </dev/null
+    install --no-install-recommends "$@" </dev/null
+}
+
+# The packages would start their servers, which nobody asked for; a machine with a policy of its own keeps it.
+keep_stopped() {
+  [ ! -e "$POLICY" ] || return 0
+  printf '#!/bin/sh\n# by scripts/test.sh, which removes it when it has installed what tests need\nexit 101\n' >"$POLICY" && chmod +x "$POLICY" && IS_POLICY_OURS=yes
+}
+
+allow_starts() {
+  [ -z "$IS_POLICY_OURS" ] || rm -f "$POLICY"
+  IS_POLICY_OURS=
 }
 
 packages() {
   install_packages
-  redis_server
+  servers
   find_node
   export PATH="${NODE%/*}:$ROOT/node_modules/.bin:$PATH"
 }

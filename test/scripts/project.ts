@@ -11,7 +11,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { fileURLToPath } from 'node:url';
 
@@ -106,6 +106,13 @@ export function createProject() {
     home: environment.HOME,
     write,
     read: (path: string) => readFileSync(join(root, path), 'utf8'),
+    remove: (path: string) => rmSync(join(root, path)),
+    /** A link to the machine's program of that name. */
+    link(path: string): void {
+      const name = basename(path);
+      const found = ['/usr/bin', '/bin', '/usr/local/bin'].find((place) => existsSync(join(place, name)));
+      if (found !== undefined) symlinkSync(join(found, name), join(root, path));
+    },
     has: (path: string) => existsSync(join(root, path)),
     npmCalls: () => lines('npm-calls'),
     tscCalls: () => lines('tsc-calls'),

@@ -1,16 +1,20 @@
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createProject, type Project } from './project.ts';
 
 let project: Project;
 beforeEach(() => {
   project = createProject();
   // nothing is to be installed on the machine by a test
-  project.write('tools/redis-server', '#!/bin/sh\n', 0o755);
+  for (const server of servers) project.write(`tools/${server}`, '#!/bin/sh\n', 0o755);
   for (const tool of ['biome', 'buf', 'tsc', 'knip'])
     project.write(`stand-ins/bin/${tool}`, passingTool, 0o755);
   vitestReports({ numTotalTests: 12, numPassedTests: 12, numFailedTests: 0, numFailedTestSuites: 0 }, 0);
 });
 afterEach(() => project.close());
+
+const servers = ['redis-server', 'prometheus'];
 
 const passingTool = '#!/bin/sh\necho "$(basename "$0") $*" >>"$PROJECT/tool-calls"\n';
 
@@ -68,6 +72,73 @@ test.each([
   expect(stdout).toContain(`${tool} complains\n`);
   expect(headings(stdout)).toHaveLength(count);
 });
+
+describe('servers that tests need and the machine lacks', () => {
+  const policy = '/usr/sbin/policy-rc.d';
+  const isRoot = process.getuid?.() === 0;
+
+  /** Programs of the machine without its servers, and stand-ins for who asks and for apt-get. */
+  function bareMachine({ user, aptGet }: { user: number; aptGet: string }): Record<string, string> {
+    for (const name of servers) project.remove(`tools/${name}`);
+    for (const name of programs) project.link(`tools/${name}`);
+    project.write('tools/id', `#!/bin/sh\necho ${user}\n`, 0o755);
+    project.write('tools/apt-get', `#!/bin/sh\n${aptGet}`, 0o755);
+    return { PATH: join(project.root, 'tools') };
+  }
+
+  const notes = 'echo "$DEBIAN_FRONTEND $*" >>"$PROJECT/apt-calls"\n';
+  const installs = `${notes}[ -x ${policy} ] && echo kept >>"$PROJECT/policy"
+for name in ${servers.join(' ')}; do printf '#!/bin/sh\\n' >"$PROJECT/tools/$name"; chmod +x "$PROJECT/tools/$name"; done\n`;
+  const left = (name: string) => `${name} is not installed: the tests that need it are left out.\n`;
+
+  test('root gets them in one call, and none of them is started', async () => {
+    const hadPolicy = existsSync(policy);
+    const { code, stderr } = await project.run('test.sh', bareMachine({ user: 0, aptGet: installs })).ended;
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stderr).toContain('Installing redis-server prometheus for the tests.\n');
+    expect(stderr).not.toContain('left out');
+    expect(project.read('apt-calls')).toMatch(
+      /^noninteractive -qq -y .* install --no-install-recommends redis-server prometheus\n$/,
+    );
+    if (isRoot || hadPolicy) expect(project.read('policy')).toBe('kept\n');
+    expect(existsSync(policy)).toBe(hadPolicy);
+  });
+
+  test('only what is missing is installed', async () => {
+    const env = bareMachine({ user: 0, aptGet: installs });
+    project.write('tools/redis-server', '#!/bin/sh\n', 0o755);
+    await project.run('test.sh', env).ended;
+    expect(project.read('apt-calls')).toMatch(/ prometheus\n$/);
+    expect(project.read('apt-calls')).not.toContain('redis-server');
+  });
+
+  test('where installing fails, the package lists are fetched and it is tried once more; then the tests are left out', async () => {
+    const env = bareMachine({ user: 0, aptGet: `${notes}[ "$*" = '-qq update' ]\n` });
+    const hadPolicy = existsSync(policy);
+    const { code, stderr } = await project.run('test.sh', env).ended;
+    expect(code).toBe(0);
+    expect(stderr).toContain(left('redis-server') + left('prometheus'));
+    expect(project.read('apt-calls').match(/ install |update$/gm)).toEqual([
+      ' install ',
+      'update',
+      ' install ',
+    ]);
+    expect(existsSync(policy)).toBe(hadPolicy);
+  });
+
+  test('who is not root is only told', async () => {
+    const { code, stderr } = await project.run('test.sh', bareMachine({ user: 1000, aptGet: notes })).ended;
+    expect(code).toBe(0);
+    expect(stderr).toContain(left('redis-server') + left('prometheus'));
+    expect(project.has('apt-calls')).toBe(false);
+  });
+});
+
+/** What the scripts call. */
+const programs =
+  'basename bash cat chmod cksum cp dirname env find head ln mkdir mv ps readlink rm sed sh sleep sort uname wc'.split(
+    ' ',
+  );
 
 test('when the build fails', async () => {
   project.write('src/main.ts', 'broken');
