@@ -49,8 +49,9 @@ const arrows: Record<string, { to: string[]; types?: string[] }> = {
   },
   workers: { to: ['tools', 'core'] },
   worker: { to: ['workers'] },
-  'worker-main': { to: ['worker', 'config', 'observability', 'core'] },
-  main: { to: ['app', 'services', 'config', 'observability', 'core'] },
+  process: { to: ['config', 'observability', 'core'] },
+  'worker-main': { to: ['worker', 'process', 'config', 'observability'] },
+  main: { to: ['app', 'services', 'process', 'config', 'observability'] },
   library: {
     to: ['agent', 'llm', 'tools', 'services', 'app', 'http', 'config', 'core'],
     types: ['runs', 'sessions'],

@@ -82,7 +82,7 @@ test('what is private comes out nowhere, whatever is asked and whatever fails', 
     ...all.flatMap((each) => [...each.errors]),
   ]);
   expect.soft([...errors].toSorted()).toEqual(Object.keys(errorStatus).toSorted());
-}, 60_000);
+}, 90_000);
 
 test('what is wrong with a setting is said without the secret', () => {
   const canaries = createCanaries();

@@ -8,6 +8,12 @@ const maxWaitingBytes = 4 * 1024 * 1024;
 /** Where log lines go. */
 export type LogOutput = Pick<Writable, 'write' | 'writableLength' | 'on' | 'listeners'>;
 
+type LoggerOptions = {
+  isTerminal?: boolean;
+  output?: LogOutput;
+  moreFields?: (() => object) | undefined;
+};
+
 /** What became of a logger's lines. */
 export type Written = { bytes: number; droppedLines: number };
 
@@ -25,9 +31,7 @@ export function writtenByLogger(logger: Logger): Readonly<Written> {
  */
 export function createLogger(
   level: string,
-  isTerminal = process.stdout.isTTY === true,
-  output: LogOutput = process.stdout,
-  moreFields?: () => object,
+  { isTerminal = process.stdout.isTTY === true, output = process.stdout, moreFields }: LoggerOptions = {},
 ): Logger {
   if (!output.listeners('error').includes(ignoreError)) output.on('error', ignoreError);
   const toText = isTerminal ? createPrettier() : (line: string) => line;

@@ -1,12 +1,11 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { setTimeout as wait } from 'node:timers/promises';
 import { Metadata } from '@grpc/grpc-js';
 import { hold, type ScriptedReply } from '../../scripts/fake-llm/server.ts';
 import { jsonPost } from '../helpers/service.ts';
 import { collectCall, taskOf } from '../worker/worker-process.ts';
 import type { Canaries } from './canaries.ts';
-import { createClient, refusedSinks, signedHeaders, tokenOf } from './client.ts';
+import { createClient, ownSinks, refusedSinks, signedHeaders, tokenOf } from './client.ts';
 import { chatBody } from './drives.ts';
 import { modelName, type World } from './world.ts';
 import { wrongFields } from './wrong-fields.ts';
@@ -62,17 +61,14 @@ async function providerFaults(world: World): Promise<void> {
       const path = index % 2 === 0 ? '/api/chat/stream' : '/api/chat';
       const operation = index % 2 === 0 ? 'streamChat' : 'chat';
       await ann.send(operation, path, jsonPost({ ...failing(world), model }));
-      while (fake.requests.length === 0) await wait(1);
     }
-  for (const operation of ['getHealth', 'listProviders', 'getStatus'])
-    await ann.send(
-      operation,
-      { getHealth: '/api/health', listProviders: '/api/chat/providers' }[operation] ?? '/api/chat/status',
-    );
+  await ann.send('getHealth', '/api/health');
+  await ann.send('listProviders', '/api/chat/providers');
+  await ann.send('getStatus', '/api/chat/status');
 }
 
-/** Of a service of their own callers' making: tokens and signatures that are wrong, each in one respect. */
-async function credentials(world: World): Promise<void> {
+/** Tokens that are wrong, each in one respect. */
+async function tokens(world: World): Promise<void> {
   const { anybody, canaries, operator } = world;
   const { at, keyAt, note } = canaries;
   const secret = keyAt('JWT secret');
@@ -108,34 +104,34 @@ async function credentials(world: World): Promise<void> {
   );
   await anybody({ authorization: `Bearer ${at('wrong metrics token')}` }).send('getMetrics', '/metrics');
   await operator.send('chat', '/api/chat', jsonPost({ message: 'Hi.' }));
+}
 
+/** Signatures that are wrong, after one that is right. */
+async function signatures(world: World): Promise<void> {
+  const { anybody, canaries } = world;
+  const { at, keyAt } = canaries;
   const path = '/api/chat';
   const { method = '', body = '' } = jsonPost(chatBody(world));
-  const sign = (keyId: string, key: string, at?: string) =>
-    signedHeaders(canaries, { keyId, secret: key }, method, path, String(body), at);
+  const sign = (keyId: string, secret: string, timestamp?: string) =>
+    signedHeaders(canaries, { keyId, secret }, method, path, String(body), timestamp);
   const good = sign('signer', keyAt('older HMAC secret'));
   const init = { method, body, headers: { 'content-type': 'application/json' } } as const;
   world.openai.script({ text: `Yes, ${at('answer')}.` });
-  const signatures = [
-    good,
+  await createClient(world.parts, ownSinks, () => good).send('chat', path, init);
+  const token = tokenOf(keyAt('JWT secret'), {}, { sub: 'ann', exp: nowSeconds() + 600 });
+  const right = () => sign('signer', keyAt('HMAC secret'));
+  for (const headers of [
     // replayed
     good,
     sign('signer', keyAt('tampered signature')),
     sign(at('unknown key id'), keyAt('HMAC secret')),
     sign('signer', keyAt('HMAC secret'), '1000000000'),
-    { ...sign('signer', keyAt('HMAC secret')), 'x-paf-signature': at('tampered signature') },
-    { ...sign('signer', keyAt('HMAC secret')), 'x-paf-nonce': `${at('tampered signature')}!` },
-    { ...sign('signer', keyAt('HMAC secret')), 'x-paf-timestamp': at('tampered signature') },
-    { ...sign('signer', keyAt('HMAC secret')), authorization: `Bearer ${foreign}` },
-  ];
-  for (const [index, headers] of signatures.entries()) {
-    // the first one is right
-    const client = index === 0 ? { ...world.parts } : undefined;
-    const caller = client
-      ? createClient(client, { answers: 'own answers', problems: 'refusals' }, () => headers)
-      : anybody(headers);
-    await caller.send('chat', path, init);
-  }
+    { ...right(), 'x-paf-signature': at('tampered signature') },
+    { ...right(), 'x-paf-nonce': `${at('tampered signature')}!` },
+    { ...right(), 'x-paf-timestamp': at('tampered signature') },
+    { ...right(), authorization: `Bearer ${token}` },
+  ])
+    await anybody(headers).send('chat', path, init);
 }
 
 async function sockets(world: World): Promise<void> {
@@ -224,16 +220,7 @@ async function oddRequests(world: World): Promise<void> {
     headers: { origin: `https://${at('wrong header')}.example` },
   });
   await ann.send('openWebSocket', `/api/ws?token=${at('token in a query')}`);
-  for (const text of [
-    `${at('broken request line')}\r\n\r\n`,
-    `GET /${at('broken request line')} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n${at('broken request line')}`,
-    `POST /api/chat HTTP/1.1\r\nHost: a\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n${at('broken request line')}\r\n`,
-    `GET / HTTP/1.1\r\nHost: a\r\nX-A: ${at('broken request line')}${'x'.repeat(20_000)}\r\n\r\n`,
-  ])
-    world.outputs.add('refusals', await sendRaw(world, text));
-  // an upload that is given up
-  const head = `POST /api/chat HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 900\r\n\r\n`;
-  await sendRaw(world, `${head}{"message":"${at('aborted upload')}`, true);
+  await brokenRequests(world);
 
   // a reader who leaves, and a session that is busy
   const pause = hold(1);
@@ -245,11 +232,29 @@ async function oddRequests(world: World): Promise<void> {
   await ann.send('chat', '/api/chat', body);
   live.abort();
   await live.ended;
-  await openai.waitForAbort(1);
+  // answered when it is over
+  await ann.send('cancelRun', `/api/runs/${live.runId}/cancel`, { method: 'POST' });
   await bob.send('getRun', `/api/runs/${live.runId}`);
 }
 
-async function sendRaw({ parts }: World, text: string, leaves = false): Promise<string> {
+/** What no client would send, and an upload that is given up. */
+async function brokenRequests(world: World): Promise<void> {
+  const { at, keyAt } = world.canaries;
+  const words = at('broken request line');
+  const token = tokenOf(keyAt('JWT secret'), {}, { sub: 'ann', exp: nowSeconds() + 600 });
+  const post = `POST /api/chat HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer ${token}\r\nContent-Type: application/json\r\n`;
+  for (const text of [
+    `${words}\r\n\r\n`,
+    `GET /${words} HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\n${words}`,
+    `GET / HTTP/1.1\r\nHost: a\r\nX-A: ${words}${'x'.repeat(20_000)}\r\n\r\n`,
+    `${post}Transfer-Encoding: chunked\r\n\r\n${words}\r\n`,
+    `${post}Content-Length: 900\r\n\r\n{"message":"${at('aborted upload')}`,
+  ])
+    world.outputs.add('refusals', await sendRaw(world, text));
+}
+
+/** What is answered to these bytes. Whoever sends half of a request waits in vain, and leaves. */
+async function sendRaw({ parts }: World, text: string): Promise<string> {
   const socket = connect(Number(new URL(parts.url).port), '127.0.0.1');
   socket.on('error', () => {});
   socket.write(text);
@@ -257,8 +262,7 @@ async function sendRaw({ parts }: World, text: string, leaves = false): Promise<
   socket.setEncoding('utf8').on('data', (more) => {
     answer += more;
   });
-  // whoever sends half of a request is not always told
-  socket.setTimeout(leaves ? 30 : 500, () => socket.destroy());
+  socket.setTimeout(300, () => socket.destroy());
   await once(socket, 'close');
   return answer;
 }
@@ -345,8 +349,9 @@ async function workerCalls({ worker, canaries }: World): Promise<void> {
 }
 
 export const faults: Record<string, Fault> = {
-  'wrong credentials': credentials,
-  'wrong credentials of sockets': sockets,
+  'wrong tokens': tokens,
+  'wrong signatures': signatures,
+  'sockets that are refused': sockets,
   'the end of a token': expiry,
   'wrong fields': wrongFields,
   'files that cannot be had': files,

@@ -25,7 +25,7 @@ describe.each([
 ])('a log as %s', (_, isTerminal) => {
   test('what a caller chose starts no line and commands no terminal', () => {
     const { output, text } = reader();
-    const logger = createLogger('info', isTerminal, output);
+    const logger = createLogger('info', { isTerminal, output });
     logger.info({ tenant: 'acme' }, 'request');
     const plain = text();
     logger.info({ tenant: hostile }, 'request');
@@ -39,7 +39,7 @@ describe.each([
 
   test('the bytes of its lines are counted', () => {
     const { output, text } = reader();
-    const logger = createLogger('info', isTerminal, output);
+    const logger = createLogger('info', { isTerminal, output });
     logger.info({ tenant: 'Müller' }, 'request');
     logger.child({ part: 'worker' }).warn('€');
     logger.debug('not shown');
@@ -50,7 +50,7 @@ describe.each([
 
 test('lines wait for a slow reader up to a bound, and nothing else waits', async () => {
   const output = new PassThrough({ highWaterMark: 0 });
-  const logger = createLogger('info', false, output);
+  const logger = createLogger('info', { isTerminal: false, output });
   const filler = 'x'.repeat(1000);
   for (let count = 0; count < 10_000; count += 1) logger.info({ count, filler }, 'line');
   const { bytes, droppedLines } = writtenByLogger(logger);
@@ -74,7 +74,7 @@ test('lines wait for a slow reader up to a bound, and nothing else waits', async
 test('a reader that is gone is no error', async () => {
   const broken = Object.assign(new Error('write EPIPE'), { code: 'EPIPE' });
   const output = new Writable({ write: (_chunk, _encoding, done) => done(broken), autoDestroy: false });
-  const logger = createLogger('info', false, output);
+  const logger = createLogger('info', { isTerminal: false, output });
   const closed = new Promise((resolve) => output.once('error', resolve));
   logger.info('one');
   expect(await closed).toBe(broken);
@@ -83,7 +83,7 @@ test('a reader that is gone is no error', async () => {
 
 test('many loggers listen to one output once', () => {
   const { output } = reader();
-  for (let count = 0; count < 20; count += 1) createLogger('info', false, output);
+  for (let count = 0; count < 20; count += 1) createLogger('info', { isTerminal: false, output });
   expect(output.listenerCount('error')).toBe(1);
 });
 
