@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import cors from '@fastify/cors';
 import helmet from '@fastify/helmet';
@@ -10,20 +9,20 @@ import Fastify, {
   type RawServerDefault,
 } from 'fastify';
 import { registerAuthentication } from './http/plugins/authentication.js';
-import { answerBrokenRequest, registerRefusals } from './http/plugins/broken-requests.js';
+import { createRefusals } from './http/plugins/broken-requests.js';
 import { registerDocsPage, registerOpenApi } from './http/plugins/docs.js';
 import { registerErrors, sendFault } from './http/plugins/errors.js';
 import { registerInFlight } from './http/plugins/in-flight.js';
 import { registerJsonBody } from './http/plugins/json-body.js';
 import {
-  acceptedRequestId,
+  nameRequest,
   observeUnrouted,
   ownHeaders,
   registerRequestObserver,
 } from './http/plugins/observe-requests.js';
 import { rateLimitHeaders, registerRateLimits } from './http/plugins/rate-limit.js';
 import { registerRequestHead } from './http/plugins/request-head.js';
-import { registerTracing } from './http/plugins/trace-requests.js';
+import { noteTrace, registerTracing } from './http/plugins/trace-requests.js';
 import { closeAfterAnswer, isWebSocketUpgrade } from './http/plugins/upgrades.js';
 import { registerValidation } from './http/plugins/validation.js';
 import { registerWebSockets } from './http/plugins/web-sockets.js';
@@ -82,11 +81,12 @@ const preflightSeconds = 600;
 /** The HTTP face of the services: plugins, then routes. Does not listen. */
 export async function createApp(services: Services): Promise<App> {
   const { config, metrics } = services;
+  const refusals = createRefusals(services);
   const app: App = Fastify({
     loggerInstance: services.logger as FastifyBaseLogger,
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     requestIdHeader: false,
-    genReqId: (request) => acceptedRequestId(request.headers['x-request-id']) ?? randomUUID(),
+    genReqId: nameRequest,
     bodyLimit: config.maxBodyBytes,
     keepAliveTimeout: keepAliveTimeoutMs,
     requestTimeout: bodyTimeoutMs,
@@ -101,9 +101,10 @@ export async function createApp(services: Services): Promise<App> {
       // a request without one is refused by a hook, whose answer is a problem
       requireHostHeader: false,
     },
-    clientErrorHandler: answerBrokenRequest,
+    clientErrorHandler: refusals.answerBroken,
     frameworkErrors: (error, request, reply) => {
       reply.headers(ownHeaders(request));
+      noteTrace(request, reply, services.tracing);
       observeUnrouted(request, reply, metrics);
       // no hook sees these, so the plugin for WebSockets does not close them
       if (isWebSocketUpgrade(request.raw)) closeAfterAnswer(reply);
@@ -112,7 +113,7 @@ export async function createApp(services: Services): Promise<App> {
   }).withTypeProvider<TypeBoxTypeProvider>();
 
   app.server.maxConnections = maxConnections;
-  registerRefusals(app);
+  refusals.register(app);
   registerInFlight(app);
   registerTracing(app, services.tracing);
   registerErrors(app, metrics);

@@ -202,7 +202,7 @@ export function loadConfig(
     hasDemoModel,
     mcpServers,
     workerSecurity,
-    tracing: tracingOf(settings),
+    tracing: tracingOf(settings, source.warnings),
   };
   const warnings = [
     ...nearMisses(env, keyNames),

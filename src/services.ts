@@ -333,6 +333,7 @@ export async function createTracingOf(config: Config): Promise<Tracing | undefin
   const providers = config.providers.map((provider) => ({
     name: provider.name,
     address: addressOf(provider),
+    isVendor: provider.api === 'bedrock' || provider.baseUrl === undefined,
   }));
   return createTracing({ isContentCaptured: config.isContentCaptured, providers });
 }

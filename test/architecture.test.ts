@@ -25,7 +25,7 @@ const arrows: Record<string, { to: string[]; types?: string[] }> = {
   observability: { to: ['core'], types: ['runs', 'sessions', 'llm', 'tools'] },
   config: { to: ['llm', 'sessions', 'auth', 'core'], types: ['tools', 'workers'] },
   http: {
-    to: ['runs', 'sessions', 'pipeline', 'tools', 'files', 'auth', 'observability', 'core'],
+    to: ['runs', 'sessions', 'pipeline', 'tools', 'files', 'auth', 'limits', 'observability', 'core'],
     types: ['llm', 'workers', 'services', 'app'],
   },
   app: { to: ['http'], types: ['services'] },

@@ -997,6 +997,20 @@ test.each<[Record<string, string>, boolean]>([
   expect(configOf(env).tracing !== undefined).toBe(isOn);
 });
 
+test('who asks for X-Ray and names no collector is told that there are no traces', () => {
+  const warning = 'TRACING is xray, but no traces are made without OTEL_EXPORTER_OTLP_ENDPOINT';
+  expect(load({ TRACING: 'xray' }).warnings).toEqual([warning]);
+  for (const env of [{ ENABLE_TRACING: 'true' }, { ENABLE_TRACING: 'false' }])
+    expect(load({ TRACING: 'xray', ...env }).warnings).toEqual([]);
+});
+
+test('the address of a collector has no path of traces, which is added', () => {
+  expect(() => load({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector:4318/v1/traces/' })).toThrow(
+    'OTEL_EXPORTER_OTLP_ENDPOINT must not end with /v1/traces: that is added (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes it)',
+  );
+  expect(configOf({ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://collector/otlp' }).tracing).toBeDefined();
+});
+
 describe('.env', () => {
   test('its variables are read', () => {
     const path = join(temporaryDirectory(), '.env');

@@ -66,10 +66,14 @@ function askFor(jwt: JwtOptions | undefined, hmac: HmacOptions | undefined): Aut
   const checkSignature = hmac && createSignatureCheck(hmac);
   const signers = new Set(hmac?.keys.map(({ tenant, id }) => ownerOf(tenant, id)));
 
-  /** Who may choose the subject of a token must not become somebody who signs. */
+  /** Who may choose the subject of a token must become nobody who signs, nor own what was made when nobody was asked. */
   function checkSubject({ caller }: Identity): void {
-    if (!signers.has(ownerOf(caller.tenant, caller.subject))) return;
-    throw unauthorized('claims', "The token's claim sub is the name of a signing key.");
+    const owner = ownerOf(caller.tenant, caller.subject);
+    if (signers.has(owner))
+      throw unauthorized('claims', "The token's claim sub is the name of a signing key.");
+    if (owner === ownerOf(anonymous.tenant, anonymous.subject)) {
+      throw unauthorized('claims', "The token's claim sub is the name for callers who are not known.");
+    }
   }
 
   return {

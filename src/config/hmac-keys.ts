@@ -18,6 +18,7 @@ export function readHmacKeys({ problems }: Source, text: string): HmacKey[] {
     problems.push(`${listName} must be a JSON object with at least one key, such as ${form}`);
     return [];
   }
+  const owners = new Map<string, string>();
   return entries.flatMap(([id, entry]) => {
     // what is no id may be a secret in its place
     const shownId = keyIdForm.test(id) && id.length <= 64 ? id : '…';
@@ -25,7 +26,13 @@ export function readHmacKeys({ problems }: Source, text: string): HmacKey[] {
       problems.push(`${listName}: ${shownId}${field && `.${field}`} ${message}`);
       return undefined;
     };
-    return readKey(id, entry, complain) ?? [];
+    const key = readKey(id, entry, complain);
+    // a signature does not say whose it is: with the same secret it would also be the other's
+    if (key?.secrets.some((secret) => (owners.get(secret) ?? id) !== id)) {
+      complain('secret', 'must not be one of another key');
+    }
+    for (const secret of key?.secrets ?? []) owners.set(secret, id);
+    return key ?? [];
   });
 }
 

@@ -32,6 +32,7 @@ export const limitSettings = {
     kind: dollars,
     group: 'security',
     about:
-      'The most that one tenant may cost in a day of UTC by the prices of the catalogue; unless set, any amount.',
+      'The most that one tenant may cost in a day of UTC by the prices of the catalogue, where models without a price cost ' +
+      'nothing; unless set, any amount.',
   },
 } as const;

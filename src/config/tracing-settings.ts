@@ -1,4 +1,4 @@
-import { boolean, fraction, line, oneOf, rootUrl, secretText } from './kinds.js';
+import { boolean, fraction, InvalidValue, type Kind, line, oneOf, rootUrl, secretText } from './kinds.js';
 import type { SettingValues } from './settings.js';
 
 const otlpProtocols = ['http/protobuf', 'http/json', 'grpc'] as const;
@@ -11,6 +11,17 @@ const samplers = [
   'parentbased_always_off',
   'parentbased_traceidratio',
 ] as const;
+
+/** OpenTelemetry adds a path of its own. */
+const collectorUrl: Kind<string> = {
+  parse(text) {
+    const url = rootUrl.parse(text);
+    if (!url.endsWith('/v1/traces')) return url;
+    throw new InvalidValue(
+      'not end with /v1/traces: that is added (OTEL_EXPORTER_OTLP_TRACES_ENDPOINT takes it)',
+    );
+  },
+};
 
 /** Settings of traces. Those that begin with OTEL_ are OpenTelemetry's own, which knows more of them. */
 export const tracingSettings = {
@@ -32,7 +43,7 @@ export const tracingSettings = {
   },
   otlpEndpoint: {
     env: 'OTEL_EXPORTER_OTLP_ENDPOINT',
-    kind: rootUrl,
+    kind: collectorUrl,
     group: 'tracing',
     about: 'The collector that takes traces, such as http://collector:4318; /v1/traces is added for HTTP.',
   },
@@ -104,9 +115,15 @@ export type TracingConfig = {
 export const tracingSettingNames = Object.keys(tracingSettings) as TracingSetting[];
 
 /** Undefined: no traces are made. */
-export function tracingOf(values: Pick<SettingValues, TracingSetting>): TracingConfig | undefined {
+export function tracingOf(
+  values: Pick<SettingValues, TracingSetting>,
+  warnings: string[],
+): TracingConfig | undefined {
   const { isTracingEnabled, otlpEndpoint, otlpTracesEndpoint, serviceName, resourceAttributes } = values;
   const hasEndpoint = otlpEndpoint !== undefined || otlpTracesEndpoint !== undefined;
+  if (values.traceKind === 'xray' && isTracingEnabled === undefined && !hasEndpoint) {
+    warnings.push('TRACING is xray, but no traces are made without OTEL_EXPORTER_OTLP_ENDPOINT');
+  }
   if (values.isSdkDisabled || !(isTracingEnabled ?? hasEndpoint)) return undefined;
   return {
     kind: values.traceKind,

@@ -50,6 +50,6 @@ export function readWorkerConfig(source: Source): Omit<WorkerConfig, 'version'> 
     drainTimeoutMs: values.drainTimeoutMs,
     maxTasks: values.workerMaxTasks,
     tls: certFile !== undefined && keyFile !== undefined ? { certFile, keyFile, caFile } : undefined,
-    tracing: tracingOf(values),
+    tracing: tracingOf(values, source.warnings),
   };
 }

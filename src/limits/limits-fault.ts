@@ -2,11 +2,9 @@ import { Fault } from '../core/errors.js';
 import { RedisFailure } from '../redis/connection.js';
 
 /** What cannot be counted is refused: a limit that fails open is none. */
-function limitsUnavailable(reason: string, cause?: unknown): Fault {
-  return new Fault('limits_unavailable', `The limits cannot be checked: their storage ${reason}.`, {
-    cause,
-    retryAfterMs: 1000,
-  });
+export function limitsUnavailable(cause: unknown): Fault {
+  const message = 'The limits cannot be checked now; try again shortly.';
+  return new Fault('limits_unavailable', message, { cause, retryAfterMs: 1000 });
 }
 
 /** Settles as the call to Redis does, with its failure as a fault. */
@@ -14,6 +12,6 @@ export async function orUnavailable<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
   } catch (error) {
-    throw error instanceof RedisFailure ? limitsUnavailable(error.reason, error.cause) : error;
+    throw error instanceof RedisFailure ? limitsUnavailable(error) : error;
   }
 }

@@ -3,8 +3,9 @@ import type { LlmRequest } from './provider.js';
 
 /** One call to a provider as it is watched from outside. Must not throw. */
 export type FollowedCall = {
-  /** The events of the stream that `start` makes, as they are. */
-  events(start: () => AsyncIterable<LlmEvent>): AsyncIterable<LlmEvent>;
+  /** The stream that `start` makes. Its request is made when the first event is asked for. */
+  open(start: () => AsyncIterable<LlmEvent>): AsyncIterable<LlmEvent>;
+  onEvent(event: LlmEvent): void;
   /** Called once, however the call ended. */
   end(attempt: Attempt): void;
 };

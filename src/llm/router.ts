@@ -125,8 +125,9 @@ export function createRouter(options: RouterOptions): Router {
     const followed = options.follow?.(llmRequest);
     const start = () => provider.stream(llmRequest, AbortSignal.any([signal, watchdog.signal]));
     try {
-      for await (const event of followed ? followed.events(start) : start()) {
+      for await (const event of followed?.open(start) ?? start()) {
         watchdog.touch();
+        followed?.onEvent(event);
         // others need not wait for the end of the answer by which a provider shows that it is well again
         if (record.take(event) && options.breakers.state(model.provider) !== 'closed') leave('ok');
         if (event.type === 'text-delta') {

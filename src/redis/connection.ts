@@ -55,6 +55,12 @@ export function createRedis(url: string, options: RedisOptions): RedisConnection
       socketTimeout: silenceMs,
       // a request waits for one try to reconnect, not for all of them
       maxRetriesPerRequest: 1,
+      // after a failover the name leads to another server, to which this connection does not
+      reconnectOnError(error) {
+        const isReadOnly = error.message.startsWith('READONLY');
+        if (isReadOnly) note(error);
+        return isReadOnly;
+      },
       retryStrategy: (times) => Math.min(50 * 2 ** Math.min(times, 10), maxReconnectDelayMs),
     });
     redis.on('error', note);

@@ -212,6 +212,16 @@ describe('tokens and signatures', () => {
     });
   });
 
+  test('a token makes nobody the owner of what was made without authentication', async () => {
+    const authenticator = await both();
+    expect(await outcomeOf(authenticator, askWith(bearer(mint({ sub: 'anonymous' }))))).toBe(
+      "claims: The token's claim sub is the name for callers who are not known.",
+    );
+    expect(
+      await outcomeOf(authenticator, askWith(bearer(mint({ sub: 'anonymous', tenant: 'acme' })))),
+    ).toMatchObject({ caller: { tenant: 'acme', subject: 'anonymous' } });
+  });
+
   test('of the kind that is not taken count as none', async () => {
     expect(await outcomeOf(await createSigned(), askWith(bearer(mint())))).toBe(
       'missing: This needs a signature in the X-PAF headers.',

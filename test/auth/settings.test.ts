@@ -270,11 +270,11 @@ describe('HMAC_KEYS', () => {
   test('are read from the variable or the file that it names', () => {
     const entries = {
       reports: { secret: good, tenant: 'acme', roles: ['admin', 'chat'] },
-      'cron@host:1.2-3': { secret: [good, other] },
+      'cron@host:1.2-3': { secret: [other, `${good}2`] },
     };
     const keys = [
       { id: 'reports', secrets: [good], tenant: 'acme', roles: ['admin', 'chat'] },
-      { id: 'cron@host:1.2-3', secrets: [good, other], tenant: 'default', roles: [] },
+      { id: 'cron@host:1.2-3', secrets: [other, `${good}2`], tenant: 'default', roles: [] },
     ];
     expect(load(hmac(entries))).toMatchObject({ hmacKeys: keys, warnings: [] });
     expect(load({ AUTH_MODE: 'hmac', HMAC_KEYS_FILE: '/k' }, { '/k': keysOf(entries) }).hmacKeys).toEqual(
@@ -291,6 +291,10 @@ describe('HMAC_KEYS', () => {
     [{ a: { secret: 'two words' } }, [`HMAC_KEYS: a.secret ${secretForm}`]],
     [{ a: { secret: [] } }, [`HMAC_KEYS: a.secret ${secretForm}`]],
     [{ a: { secret: [good, good, good, good] } }, [`HMAC_KEYS: a.secret ${secretForm}`]],
+    [
+      { a: { secret: [other, good] }, b: { secret: good } },
+      ['HMAC_KEYS: b.secret must not be one of another key'],
+    ],
     [{ a: good }, ['HMAC_KEYS: a must be an object with secret, tenant, roles']],
     [{ a: { secret: good, role: 'x' } }, ['HMAC_KEYS: a.role is not a known field']],
     [{ a: { secret: good, tenant: '' } }, ['HMAC_KEYS: a.tenant must be a text of 1 to 256 characters']],

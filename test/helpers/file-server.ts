@@ -10,11 +10,11 @@ import { onTestFinished } from 'vitest';
 
 type Certificate = { key: Buffer; cert: Buffer };
 
-/** A certificate for 127.0.0.1 and `*.files.test` that signs itself. */
-export function makeCertificate(): Certificate {
+/** A certificate for 127.0.0.1 and, unless another one is named, `*.files.test` that signs itself. */
+export function makeCertificate(name = '*.files.test'): Certificate {
   const directory = mkdtempSync(join(tmpdir(), 'tls-'));
   try {
-    const names = 'subjectAltName=DNS:files.test,DNS:*.files.test,IP:127.0.0.1';
+    const names = `subjectAltName=DNS:files.test,DNS:${name},IP:127.0.0.1`;
     const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', 'key.pem'];
     const program = 'openssl';
     const args = ['req', '-x509', ...key, '-out', 'cert.pem', '-days', '2', '-subj', '/CN=files.test'];

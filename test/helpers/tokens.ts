@@ -1,29 +1,15 @@
-import { createHmac, randomBytes } from 'node:crypto';
+import { bearer as bearerOf, mint } from './credentials.ts';
 
-/** Of this process only, so that no token of a test is of use anywhere. */
-export const jwtSecret = randomBytes(32).toString('base64url');
-
-export const jwtEnv = { AUTH_MODE: 'jwt', JWT_SECRET: jwtSecret };
+export { jwtEnv, jwtSecret } from './credentials.ts';
 
 export type TestCaller = { tenant?: string; subject: string; roles?: string[] };
 
-const encode = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url');
-
-/** A token as an identity provider signs it (HS256); an hour long unless `expiresAt`, in epoch seconds, is given. */
+/** A token as an identity provider signs it; an hour long unless `expiresAt`, in epoch seconds, is given. */
 export function tokenOf(
   { tenant, subject, roles }: TestCaller,
   expiresAt = Date.now() / 1000 + 3600,
 ): string {
-  const claims = {
-    sub: subject,
-    ...(tenant === undefined ? {} : { tenant }),
-    ...(roles === undefined ? {} : { roles }),
-    exp: expiresAt,
-  };
-  const signed = `${encode({ alg: 'HS256', typ: 'JWT' })}.${encode(claims)}`;
-  return `${signed}.${createHmac('sha256', jwtSecret).update(signed).digest('base64url')}`;
+  return mint({ sub: subject, tenant, roles, exp: expiresAt });
 }
 
-export const bearer = (caller: TestCaller, expiresAt?: number) => ({
-  authorization: `Bearer ${tokenOf(caller, expiresAt)}`,
-});
+export const bearer = (caller: TestCaller, expiresAt?: number) => bearerOf(tokenOf(caller, expiresAt));

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { anyEnv, bearer, hmacEnv, hmacSecret, mint, signed, type ToSign } from '../helpers/credentials.ts';
 import { startService, streamChat, type TestService } from '../helpers/service.ts';
 import { openSocket } from '../helpers/socket.ts';
@@ -74,14 +74,14 @@ describe('a signed request', () => {
   test('acts for its key: its sessions and runs are nobody else’s', async () => {
     const keys = {
       one: { secret: hmacSecret, tenant: 'acme' },
-      two: { secret: hmacSecret, tenant: 'acme' },
-      three: { secret: hmacSecret },
+      two: { secret: `${hmacSecret}2`, tenant: 'acme' },
+      three: { secret: `${hmacSecret}3` },
     };
     const service = await startService({ AUTH_MODE: 'hmac', HMAC_KEYS: JSON.stringify(keys) });
     const created = await send(service, { method: 'POST', path: '/api/sessions', keyId: 'one' });
     const { id } = (await created.json()) as { id: string };
-    const status = async (keyId: string) =>
-      (await send(service, { path: `/api/sessions/${id}`, keyId })).status;
+    const status = async (keyId: keyof typeof keys) =>
+      (await send(service, { path: `/api/sessions/${id}`, keyId, secret: keys[keyId].secret })).status;
     expect([await status('one'), await status('two'), await status('three')]).toEqual([200, 404, 404]);
   });
 
@@ -217,6 +217,24 @@ describe('the body of a signed request', () => {
     expect(empty).toMatch(/^HTTP\/1\.1 400 [\s\S]*The body is empty/);
     const endless = await sendRaw(service, head(signed(chat)), chunk('x'.repeat(60)), chunk('x'.repeat(60)));
     expect(endless).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  test('takes little memory until it is checked, however many come, and keeps no small one out', async () => {
+    const service = await startService({ ...hmacEnv, MAX_BODY_BYTES: String(1 << 20) });
+    const large = { ...chat, body: JSON.stringify({ message: 'Hi', metadata: { x: 'x'.repeat(900_000) } }) };
+    const forged = lines({ ...json, ...signed({ ...large, secret: 'guessed' }) });
+    const head = `POST /api/chat HTTP/1.1\r\nhost: a\r\n${forged}content-length: ${large.body.length}\r\n\r\n`;
+    const sockets = Array.from({ length: 5 }, () => connect(Number(new URL(service.url).port), '127.0.0.1'));
+    for (const socket of sockets) socket.on('error', () => {}).write(head + large.body.slice(0, -1));
+    await vi.waitFor(async () => {
+      const response = await send(service, large);
+      expect([response.status, response.headers.get('retry-after')]).toEqual([503, '1']);
+      expect(await response.json()).toMatchObject({ type: 'urn:paf:error:auth_unavailable' });
+    });
+    expect((await send(service, chat)).status).toBe(200);
+    for (const socket of sockets) socket.destroy();
+    // its metadata is too large, which is told to nobody whose signature is not right
+    await vi.waitFor(async () => expect((await send(service, large)).status).toBe(400));
   });
 
   test('that ends too early is refused, and the service goes on', async () => {

@@ -1,5 +1,7 @@
+import { once } from 'node:events';
 import { AgentRuntime, AgentServer } from 'paf-core-agent';
 import { expect, onTestFinished, test } from 'vitest';
+import { WebSocket } from 'ws';
 import { bearer, jwtEnv, mint } from '../helpers/credentials.ts';
 import { useModel } from '../helpers/program.ts';
 import { jsonPost } from '../helpers/service.ts';
@@ -14,6 +16,16 @@ test('an AgentServer asks who calls, as the environment says', async () => {
   expect((await ask({})).status).toBe(401);
   const answer = await ask(bearer(mint()));
   expect(await answer.json()).toMatchObject({ content: 'Hello, Ada.' });
+  const open = async (headers: Record<string, string>) => {
+    const socket = new WebSocket(server.url.replace('http', 'ws'), { headers });
+    onTestFinished(() => socket.terminate());
+    socket.on('error', () => {});
+    return Promise.race([
+      once(socket, 'open').then(() => 101),
+      once(socket, 'unexpected-response').then(([, { statusCode }]) => statusCode),
+    ]);
+  };
+  expect([await open({}), await open(bearer(mint()))]).toEqual([401, 101]);
 });
 
 test('an AgentServer lets nobody reach in production what is open or has a weak secret', async () => {

@@ -348,3 +348,33 @@ test('who is known and may not do something is told so, with a challenge', async
   );
   expect(await failuresOf(service)).toEqual({ forbidden: 1 });
 });
+
+test('what is open to everybody and refused asks for no credential', async () => {
+  const service = await startService(anyEnv);
+  const climb = request({ port: Number(new URL(service.url).port), path: '/docs/static/../../package.json' });
+  const [response] = (await once(climb.end(), 'response')) as [IncomingMessage];
+  response.resume();
+  expect([response.statusCode, response.headers['www-authenticate']]).toEqual([403, undefined]);
+  expect(await failuresOf(service)).toEqual({});
+});
+
+test.each([{}, { CORS_ORIGINS: 'https://app.example' }])(
+  'bodies that come without asking for a caller are not waited for, with %o',
+  async (env) => {
+    const service = await startService({ ...jwtEnv, ...env });
+    const answerOf = async (method: string, path: string) => {
+      const headers = { 'content-type': 'application/json', 'content-length': 1000 };
+      const sent = request(service.url + path, { method, headers });
+      sent.on('error', () => {}).write('{');
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      response.resume();
+      sent.destroy();
+      return response.statusCode;
+    };
+    expect(await answerOf('POST', '/nowhere')).toBe(404);
+    expect(await answerOf('PUT', '/api/chat')).toBe(405);
+    expect(await answerOf('POST', '/metrics')).toBe(405);
+    expect(await answerOf('OPTIONS', '/api/chat')).toBe('CORS_ORIGINS' in env ? 204 : 405);
+    expect(await answerOf('POST', '/api/chat')).toBe(401);
+  },
+);

@@ -458,6 +458,15 @@ async function startApp() {
 }
 
 describe('a connection', () => {
+  test('that is cut after CONNECT ends nothing else', async () => {
+    const { server, service } = await startApp();
+    server.on('connect', (_request, socket) => {
+      socket.destroy(Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' }));
+    });
+    await sendRaw(service, 'CONNECT other.test:443 HTTP/1.1\r\nHost: other.test:443\r\n\r\n');
+    expect((await fetch(`${service.url}/api/health/live`)).status).toBe(200);
+  });
+
   test('has limits', async () => {
     const { server } = await startApp();
     const { headersTimeout, requestTimeout, keepAliveTimeout, maxConnections, timeout } = server;

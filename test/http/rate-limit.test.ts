@@ -148,6 +148,16 @@ test('messages of a socket are counted too, and one too many leaves it open', as
   expect((await ask(service, bob)).status).toBe(200);
 });
 
+test('what a socket sends counts also when it cannot be read', async () => {
+  // the handshake is the first one
+  const service = await start({ RATE_LIMIT_RPM: '3' });
+  const peer = await openSocket(service, { headers: bearer(ada) });
+  for (const type of ['invalid_request', 'invalid_request', 'rate_limited']) {
+    peer.socket.send('{');
+    expect((await peer.until('error'))[0]?.error_type).toBe(type);
+  }
+});
+
 test('with RATE_LIMIT_RPM alone a socket is no way around it', async () => {
   const service = await start({ RATE_LIMIT_RPM: '3' });
   const peer = await openSocket(service, { headers: bearer(ada) });

@@ -1,11 +1,12 @@
-import { connect } from 'node:net';
 import { describe, expect, test, vi } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
 import { startChat } from '../helpers/chat.ts';
 import { send } from '../helpers/contract.ts';
 import { patient } from '../helpers/mcp.ts';
 import { countsOf, scrape, seriesOf } from '../helpers/metrics.ts';
+import { sendRaw } from '../helpers/raw-http.ts';
 import { jsonPost, startService, streamChat, type TestService } from '../helpers/service.ts';
+import { openSocket } from '../helpers/socket.ts';
 import { bearer, jwtEnv } from '../helpers/tokens.ts';
 
 const ask = { message: 'Say hello.', effort: 'quick' };
@@ -27,6 +28,7 @@ async function lineOf(service: TestService, requestId: string) {
 
 const everybody = { tenant: 'default', subject: 'anonymous', scheme: 'none', remote_address: '127.0.0.1' };
 const withId = (id: string) => ({ 'x-request-id': id });
+const idIn = (head = '') => /x-request-id: (\S+)/i.exec(head)?.[1] ?? '';
 
 describe('the line of a request', () => {
   test('says who asked what, how it went and which run it was', async () => {
@@ -233,12 +235,9 @@ test('a refused request for the metrics is logged each time', async () => {
 
 test('what a caller sends as its id is not taken unless it is well-formed', async () => {
   const service = await startService();
-  const answer = await sendRaw(service, [
-    'GET /api/chat/models HTTP/1.1',
-    'X-Request-Id: a"b',
-    'Connection: close',
-  ]);
-  const id = /x-request-id: (\S+)/i.exec(answer)?.[1] ?? '';
+  const headers = 'Host: a\r\nX-Request-Id: a"b\r\nConnection: close\r\n';
+  const [answer] = await sendRaw(service, `GET /api/chat/models HTTP/1.1\r\n${headers}\r\n`);
+  const id = idIn(answer?.head);
   expect(id).toMatch(/^[0-9a-f-]{36}$/);
   expect(await lineOf(service, id)).toMatchObject({ status_code: 200 });
 });
@@ -246,9 +245,10 @@ test('what a caller sends as its id is not taken unless it is well-formed', asyn
 test('a WebSocket that is refused has a line like any request, and one that was open a line of its own', async () => {
   const service = await startService();
   const handshake = ['Upgrade: websocket', 'Connection: Upgrade', 'Sec-WebSocket-Version: 13'];
-  const headers = [...handshake, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=='];
-  const refused = ['GET /api/chat/models HTTP/1.1', 'X-Request-Id: req-1', ...headers];
-  expect(await sendRaw(service, refused)).toMatch(/^HTTP\/1\.1 404 /);
+  const headers = [...handshake, 'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==', 'X-Request-Id: req-1'];
+  const lines = ['GET /api/chat/models HTTP/1.1', 'Host: a', ...headers];
+  const [refused] = await sendRaw(service, `${lines.join('\r\n')}\r\n\r\n`);
+  expect(refused?.status).toBe(404);
   expect(await lineOf(service, 'req-1')).toMatchObject({ status_code: 404, error_type: 'not_found' });
 
   const socket = new WebSocket(`${service.url.replace('http', 'ws')}/api/ws`);
@@ -263,20 +263,63 @@ test('a WebSocket that is refused has a line like any request, and one that was 
   expect(service.logs.filter(({ msg }) => msg === 'request')).toHaveLength(1);
 });
 
-/** The answer to a request that no client library would send. */
-function sendRaw(service: TestService, [first, ...headers]: string[]): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const socket = connect(Number(new URL(service.url).port), '127.0.0.1', () => {
-      socket.write(`${[first, 'Host: a', ...headers].join('\r\n')}\r\n\r\n`);
-    });
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk;
-    });
-    socket.on('error', reject);
-    socket.on('end', () => resolve(text));
-  });
-}
+test.each([
+  ['is no HTTP', 400, 'MARK\r\n\r\n'],
+  ['asks for a proxy', 405, 'CONNECT mark.test:443 HTTP/1.1\r\nHost: MARK\r\n\r\n'],
+  ['expects what is unknown', 417, 'GET /MARK HTTP/1.1\r\nHost: a\r\nExpect: MARK\r\n\r\n'],
+  ['has too large headers', 431, `GET / HTTP/1.1\r\nHost: a\r\nMARK: ${'a'.repeat(20_000)}\r\n\r\n`],
+])('what %s, and reaches no route, has a line and is counted too', async (_, status, bytes) => {
+  const service = await startService();
+  const [answer] = await sendRaw(service, bytes);
+  expect(answer?.status).toBe(status);
+  const lines = service.logs.filter(({ msg }) => msg === 'request');
+  expect(lines).toEqual([
+    expect.objectContaining({
+      level: info,
+      request_id: idIn(answer?.head),
+      route: 'unmatched',
+      status_code: status,
+      error_type: 'invalid_request',
+      remote_address: '127.0.0.1',
+    }),
+  ]);
+  expect(JSON.stringify(service.logs).toLowerCase()).not.toContain('mark');
+  expect(countsOf(await scrape(service), 'paf_errors_total')).toMatchObject({ invalid_request: 1 });
+});
+
+test('a request whose body turns out to be no HTTP has one line, by the id that its client is told', async () => {
+  const service = await startService();
+  const headers = 'Host: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
+  const [answer] = await sendRaw(service, `POST /api/chat HTTP/1.1\r\n${headers}\r\nzz\r\n`);
+  expect(answer?.status).toBe(400);
+  expect(await lineOf(service, idIn(answer?.head))).toMatchObject({ route: '/api/chat' });
+  expect(service.logs.filter(({ msg }) => msg === 'request')).toHaveLength(1);
+  expect(countsOf(await scrape(service), 'paf_errors_total')).toMatchObject({ invalid_request: 1 });
+});
+
+test('messages that a WebSocket is refused have a line of each kind, and are counted at its end', async () => {
+  const service = await startService();
+  const client = await openSocket(service);
+  for (const type of ['MARK', 'MARK', 'cancel', 'MARK']) {
+    client.send({ type });
+    await client.until('error');
+  }
+  client.socket.close();
+  await client.closed;
+  const line = await vi.waitFor(() => {
+    const found = service.logs.find(({ msg }) => msg === 'websocket');
+    expect(found).toBeDefined();
+    return found;
+  }, patient);
+  expect(line).toMatchObject({ ...everybody, refused: { invalid_request: 3, not_found: 1 } });
+  const refused = service.logs.filter(({ msg }) => msg === 'message refused');
+  const known = { level: info, request_id: line?.request_id, route: '/api/ws', ...everybody };
+  expect(refused).toEqual([
+    expect.objectContaining({ ...known, error_type: 'invalid_request' }),
+    expect.objectContaining({ ...known, error_type: 'not_found' }),
+  ]);
+  expect(JSON.stringify(service.logs)).not.toContain('MARK');
+});
 
 test('sessions and tools are counted by what became of them', async () => {
   const middle = hold(1);

@@ -100,10 +100,12 @@ function untakenStream(
 
 test('a reader that is slow to take the very end loses nothing to a ping', async () => {
   const onClose = vi.fn();
-  const { run, stream } = untakenStream({ heartbeatMs: 30, onClose });
+  const heartbeatMs = 200;
+  const { run, stream } = untakenStream({ heartbeatMs, onClose });
   await run.ended;
   await expect.poll(() => stream.readableLength, { interval: 1 }).toBeGreaterThan(200);
-  await setTimeout(80);
+  // longer than one, and far from the four after which a reader is gone
+  await setTimeout(heartbeatMs * 1.5);
   expect(stream.errored).toBeNull();
   const text = Buffer.concat(await stream.toArray()).toString();
   expect(text).toMatch(/data: \[DONE\]\n\n$/);

@@ -1,4 +1,4 @@
-import { createHash, createHmac, randomUUID } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { request } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,13 +9,12 @@ import { createApp } from '../../src/app.ts';
 import { loadConfig } from '../../src/config.ts';
 import { registerWebSocket } from '../../src/http/routes/websocket.ts';
 import { createServices } from '../../src/services.ts';
+import { anyEnv, signed } from '../helpers/credentials.ts';
 import { startService, type TestService } from '../helpers/service.ts';
 import { openSocket, socketUrl } from '../helpers/socket.ts';
 import { bearer, jwtEnv, tokenOf } from '../helpers/tokens.ts';
 
 const ann = { tenant: 'acme', subject: 'ann' };
-const signingKey = 'ifY9vJX2k0fTQe7uSWm1sLrZ8dNb4hGc';
-const hmacEnv = { HMAC_KEYS: JSON.stringify({ robot: { secret: signingKey, tenant: 'acme' } }) };
 
 type Url = Pick<TestService, 'url'>;
 
@@ -176,18 +175,9 @@ test.each(['', 'bearer,', 'a b', 'x, x', 'x,, y', '"x"'])(
 );
 
 test('a signed handshake opens a socket, once', async () => {
-  const service = await startService({ AUTH_MODE: 'any', JWT_SECRET: jwtEnv.JWT_SECRET, ...hmacEnv });
-  const [timestamp, nonce] = [String(Math.floor(Date.now() / 1000)), randomUUID()];
-  const emptyBody = createHash('sha256').digest('hex');
-  const sign = (path: string) => {
-    const signed = ['v1', timestamp, nonce, 'GET', path, emptyBody].join('\n');
-    return {
-      'x-paf-key-id': 'robot',
-      'x-paf-timestamp': timestamp,
-      'x-paf-nonce': nonce,
-      'x-paf-signature': `v1=${createHmac('sha256', signingKey).update(signed).digest('hex')}`,
-    };
-  };
+  const service = await startService(anyEnv);
+  const nonce = randomUUID();
+  const sign = (path: string) => signed({ path, nonce });
   const both = await handshake(service, { ...sign('/api/ws'), ...protocol(`bearer, ${token}`) });
   expect(both.status).toBe(401);
   expect((await handshake(service, sign('/api/chat'))).status).toBe(401);

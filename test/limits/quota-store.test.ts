@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { Redis } from 'ioredis';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createMemoryQuotas } from '../../src/limits/quota-memory.ts';
 import { createRedisQuotas } from '../../src/limits/quota-redis.ts';
 import type { CallNeed, QuotaLimits, QuotaStore, Spent } from '../../src/limits/quota-store.ts';
@@ -240,6 +240,29 @@ describe.skipIf(!hasRedis)('quotas in Redis', () => {
       await start();
       await expect.poll(() => hold('a').catch(() => undefined), { timeout: 5000 }).toBeDefined();
     }
+  });
+
+  test('connect anew when the server takes no writes, as its name may lead to another one by now', async () => {
+    const { url } = await useRedis();
+    const admin = new Redis(url);
+    const onTrouble = vi.fn();
+    const connection = createRedis(url, { commandTimeoutMs: 1000, onTrouble });
+    onTestFinished(async () => {
+      admin.disconnect();
+      await connection.close();
+    });
+    const store = createRedisQuotas(connection, tokens(1000));
+    const hold = (id: string) => store.hold(keyOf(id), needOf(1, 1), longMs, signal);
+    const connectionsMade = async () =>
+      Number(/total_connections_received:(\d+)/.exec(await admin.info('stats'))?.[1]);
+    await hold('a');
+    const before = await connectionsMade();
+    await admin.replicaof('127.0.0.1', 1);
+    await expect(hold('b')).rejects.toMatchObject({ type: 'limits_unavailable' });
+    expect(onTrouble.mock.calls).toEqual([['takes no writes now']]);
+    await expect.poll(connectionsMade).toBe(before + 1);
+    await admin.replicaof('NO', 'ONE');
+    expect((await hold('c')).outputTokens).toBe(1);
   });
 });
 

@@ -65,6 +65,9 @@ test("off: nothing of it is loaded, and a caller's own trace is carried on all t
   expect(JSON.parse(told).params._meta).toMatchObject({ traceparent, tracestate: 'vendor=1' });
   const problem = await fetch(`${service.url}/api/nothing`, { headers: { traceparent } });
   expect(await problem.json()).toMatchObject({ trace_id: parent.traceId });
+  const broken = await fetch(`${service.url}/api/%zz`, { headers: { traceparent } });
+  expect(await broken.json()).toMatchObject({ status: 400, trace_id: parent.traceId });
+  await service.waitForOutput(new RegExp(`"trace_id":"${parent.traceId}".*"status_code":400`));
   const bare = await fetch(`${service.url}/api/nothing`);
   expect(await bare.json()).not.toHaveProperty('trace_id');
   const lines = linesOf(service).filter(({ run_id }) => run_id === stream.runId);
@@ -178,7 +181,11 @@ test('X-Ray: its ids, and the header of a load balancer as the parent', async ()
   expect(fake.requests[1]?.headers.traceparent).toContain('67891233abcdef012345678912345678');
 });
 
-test.each(['down', 'hang', 'refuse'] as const)('a collector that is %s hurts nobody', async (state) => {
+test.each([
+  ['down', { code: 'ECONNREFUSED' }],
+  ['hang', {}],
+  ['refuse', { code: 400 }],
+] as const)('a collector that is in the state %s hurts nobody', async (state, reason) => {
   const url = state === 'down' ? (await refusedUrl()).replace('/v1', '') : (await useOtlpReceiver(state)).url;
   const fake = await useFakeLlm();
   const service = await startTraced({ url }, fake.url, { OTEL_EXPORTER_OTLP_TIMEOUT: '300' });
@@ -195,11 +202,14 @@ test.each(['down', 'hang', 'refuse'] as const)('a collector that is %s hurts nob
   expect(service.stderr()).toBe('');
   const warnings = linesOf(service).filter(({ msg }) => String(msg).startsWith('spans '));
   expect(warnings).toEqual([
-    expect.objectContaining({
+    {
       level: 'warn',
+      time: expect.any(String),
+      service: 'paf-core-agent',
       error: expect.any(String),
+      ...reason,
       msg: 'spans cannot be exported; this is said once',
-    }),
+    },
   ]);
   expect(service.stdout()).not.toContain('CANARY');
 });

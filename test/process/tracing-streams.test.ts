@@ -8,7 +8,7 @@ import { type OtlpReceiver, treeOf, useOtlpReceiver } from '../helpers/otlp-rece
 import { openStream } from '../helpers/service.ts';
 import { openSocket } from '../helpers/socket.ts';
 import type { ServiceProcess } from './service-process.ts';
-import { ask, given, named, startTraced, toolCall } from './traced-service.ts';
+import { ask, given, linesOf, named, startTraced, toolCall } from './traced-service.ts';
 
 let receiver: OtlpReceiver;
 let fake: FakeLlm;
@@ -167,12 +167,17 @@ test('runs of a socket belong to the trace of its handshake, else to one of thei
     const client = await openSocket(service, { headers });
     client.send({ type: 'query', prompt: 'Hello.' });
     await client.until('complete');
+    client.socket.close();
+    await client.closed;
   }
   await receiver.until(
     ({ name, parentSpanId }) => name === 'invoke_agent paf-core-agent' && parentSpanId === '',
   );
   const runs = receiver.spans.filter(({ name }) => name === 'invoke_agent paf-core-agent');
   expect(runs.map(({ parentSpanId }) => parentSpanId).sort()).toEqual(['', given.spanId]);
+  await service.waitForOutput(/("msg":"websocket"[\s\S]*){2}/);
+  const lines = linesOf(service).filter(({ msg }) => msg === 'websocket');
+  expect(lines.map(({ trace_id }) => trace_id)).toEqual([given.traceId, undefined]);
 });
 
 test('probes make no spans, problems name their trace, unknown routes and paths no span names', async () => {
@@ -181,10 +186,13 @@ test('probes make no spans, problems name their trace, unknown routes and paths 
   }
   const response = await fetch(`${service.url}/api/secret-path?token=hush`, { headers: given.headers });
   expect(await response.json()).toMatchObject({ status: 404, trace_id: given.traceId });
+  const broken = await fetch(`${service.url}/api/%zz`, { headers: given.headers });
+  expect(await broken.json()).toMatchObject({ status: 400, trace_id: given.traceId });
   const gone = await fetch(`${service.url}/api/runs/run_nothing`);
   const { trace_id: own } = (await gone.json()) as { trace_id: string };
   const spans = await receiver.until(({ name }) => name === 'GET /api/runs/:id');
   expect(spans.map(({ name, traceId }) => [name, traceId])).toEqual([
+    ['GET', given.traceId],
     ['GET', given.traceId],
     ['GET /api/runs/:id', own],
   ]);

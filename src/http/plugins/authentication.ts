@@ -5,7 +5,7 @@ import { singleHeader, unauthorized } from '../../auth/refusal.js';
 import { Fault } from '../../core/errors.js';
 import type { Metrics } from '../../observability/metrics.js';
 import type { Services } from '../../services.js';
-import { handOn, hasBody, readBody } from '../read-body.js';
+import { createBodyReader, handOn, hasBody } from '../read-body.js';
 import { untilClosed } from '../until-closed.js';
 import { createTokenVerifier } from '../verify-token.js';
 import { offeredToken } from './web-sockets.js';
@@ -25,9 +25,13 @@ const anonymousWarning =
   'AUTH_MODE is none: everybody who reaches this service may use all of it, and all of them are one caller. ' +
   'Set AUTH_MODE to jwt, hmac or any before others can reach it.';
 
+/** Bodies of the largest size for which there is room while their signatures are checked. */
+const mostHeldBodies = 4;
+
 /**
- * Throws when nobody may reach the service as it is set. Every route that is not public knows who asks, or refuses. What needs no body is checked before anything else; a body that
- * is part of a signature is read here, so that nothing looks into one whose signature is not right.
+ * Throws when nobody may reach the service as it is set. Every route that is not public knows who asks, or refuses. What
+ * needs no body is checked before anything else; a body that is part of a signature is read here, so that nothing looks into
+ * one whose signature is not right.
  */
 export async function registerAuthentication(
   app: FastifyInstance,
@@ -36,6 +40,7 @@ export async function registerAuthentication(
   if (config.accessProblems.length > 0) throw new Fault('forbidden', config.accessProblems.join('\n'));
   const authenticator = authentication.createAuthenticator(await createTokenVerifier(app));
   const { schemes } = authenticator;
+  const readBody = createBodyReader(mostHeldBodies * config.maxBodyBytes);
   const bodies = new WeakMap<FastifyRequest, Buffer[]>();
   if (schemes.length === 0) logger.warn(anonymousWarning);
 
@@ -63,10 +68,12 @@ export async function registerAuthentication(
   });
   app.addHook('preParsing', async (request, _reply, payload) => {
     const chunks = bodies.get(request);
+    // a run may go on for long
+    bodies.delete(request);
     return chunks ? handOn(chunks) : payload;
   });
   app.addHook('onSend', async (request, reply) => {
-    if (reply.statusCode !== 403 || schemes.length === 0) return;
+    if (reply.statusCode !== 403 || schemes.length === 0 || isOpen(request)) return;
     metrics.authFailures.inc({ reason: 'forbidden' });
     request.log.info({ reason: 'forbidden' }, 'authentication failed');
     challenge(request, reply, schemes);

@@ -3,7 +3,11 @@ import { type ServerResponse, STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import { Fault } from '../../core/errors.js';
+import type { Services } from '../../services.js';
 import { toProblem } from './errors.js';
+import { requestIdOf } from './observe-requests.js';
+
+type Answer = { status: number; detail: string };
 
 const answers: Record<string, Answer> = {
   HPE_HEADER_OVERFLOW: { status: 431, detail: 'The headers are too large.' },
@@ -11,45 +15,64 @@ const answers: Record<string, Answer> = {
 };
 const malformed = { status: 400, detail: 'The request is not valid HTTP.' };
 
-/** Answers what is no HTTP request, so that no route and no hook ever sees it, and closes the connection. */
-export function answerBrokenRequest(error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return;
-  refuse(socket, answers[error.code ?? ''] ?? malformed);
-}
-
-/** Answers what Node.js would refuse without a word, or with no more than a status. */
-export function registerRefusals({ server }: FastifyInstance): void {
-  server.on('connect', (_request, socket) => {
-    // Node.js has let go of the socket: without this a peer that cuts it would end the process
-    socket.on('error', () => {});
-    refuse(socket as Socket, { status: 405, detail: 'This is no proxy: CONNECT is not taken.' });
-  });
-  server.on('checkExpectation', (_request, response) => {
-    const { headers, body } = toAnswer({ status: 417, detail: 'Expect may be 100-continue only.' });
-    response.writeHead(417, headers).end(body);
-  });
-}
-
-type Answer = { status: number; detail: string };
-
-function refuse(socket: Socket, answer: Answer): void {
-  if (isAnswering(socket)) {
-    socket.destroy();
-    return;
+/** Answers that no route and no hook ever sees; each is counted and has a log line, like that of any request. */
+export function createRefusals({ logger, metrics }: Pick<Services, 'logger' | 'metrics'>) {
+  /** Returns the id that the line has. */
+  function note(status: number, { remoteAddress }: Socket): string {
+    const requestId = randomUUID();
+    metrics.errors.inc({ type: 'invalid_request' });
+    const line = { status_code: status, error_type: 'invalid_request', remote_address: remoteAddress };
+    logger.info({ request_id: requestId, route: 'unmatched', ...line }, 'request');
+    return requestId;
   }
-  const { headers, body } = toAnswer(answer);
-  const head = [
-    `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
-    ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-  ];
-  if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
-  socket.destroySoon();
+
+  function refuse(socket: ServerSocket, answer: Answer): void {
+    const response = socket._httpMessage;
+    if (response?.headersSent) {
+      // the answer's bytes would get in between
+      socket.destroy();
+      return;
+    }
+    // one whose body breaks off has reached a route, and has an id and a line of its own
+    const requestId = (response && requestIdOf(response.req)) ?? note(answer.status, socket);
+    const { headers, body } = toAnswer(answer, requestId);
+    const head = [
+      `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,
+      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
+    ];
+    if (socket.writable) socket.write(`${head.join('\r\n')}\r\n\r\n${body}`);
+    socket.destroySoon();
+  }
+
+  return {
+    /** Answers what is no HTTP request, and closes the connection. */
+    answerBroken(error: Error & { code?: string }, socket: Socket): void {
+      if (error.code === 'ECONNRESET' || socket.destroyed) return;
+      refuse(socket, answers[error.code ?? ''] ?? malformed);
+    },
+    /** Answers what Node.js would refuse without a word, or with no more than a status. */
+    register({ server }: FastifyInstance): void {
+      server.on('connect', (_request, socket) => {
+        // Node.js has let go of the socket: without this a peer that cuts it would end the process
+        socket.on('error', () => {});
+        refuse(socket as Socket, { status: 405, detail: 'This is no proxy: CONNECT is not taken.' });
+      });
+      server.on('checkExpectation', ({ socket }, response) => {
+        const answer = { status: 417, detail: 'Expect may be 100-continue only.' };
+        const { headers, body } = toAnswer(answer, note(answer.status, socket));
+        response.writeHead(answer.status, headers).end(body);
+      });
+    },
+  };
 }
 
-function toAnswer({ status, detail }: Answer) {
-  const requestId = randomUUID();
-  const problem = { ...toProblem(new Fault('invalid_request', detail), requestId), status };
-  const body = JSON.stringify({ ...problem, title: STATUS_CODES[status] });
+/** A connection with the response that is under way on it, at which Node's own handler looks as well. */
+type ServerSocket = Socket & { _httpMessage?: ServerResponse | null };
+
+function toAnswer({ status, detail }: Answer, requestId: string) {
+  const fault = new Fault('invalid_request', detail);
+  const problem = { ...toProblem(fault, requestId), status, title: STATUS_CODES[status] };
+  const body = JSON.stringify(problem);
   const headers = {
     'Content-Type': 'application/problem+json; charset=utf-8',
     'Content-Length': Buffer.byteLength(body),
@@ -59,9 +82,4 @@ function toAnswer({ status, detail }: Answer) {
     Connection: 'close',
   };
   return { headers, body };
-}
-
-/** Whether a response is under way, whose bytes an answer would get in between. Node's own handler looks at the same. */
-function isAnswering(socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
-  return socket._httpMessage?.headersSent ?? false;
 }

@@ -22,10 +22,14 @@ const maxExaminedProblems = 100;
 export function registerErrors(app: FastifyInstance, metrics: Metrics): void {
   const methodsOf = collectMethods(app);
   app.setErrorHandler((error: FastifyError, request, reply) => sendFault(error, request, reply, metrics));
-  app.setNotFoundHandler((request, reply) => {
+  const faultOf = (request: FastifyRequest, reply: FastifyReply) => {
     const path = pathOf(request.url);
-    const fault = notFound(request.method, path, methodsOf(path), reply);
-    return sendFault(fault, request, reply, metrics);
+    return notFound(request.method, path, methodsOf(path), reply);
+  };
+  app.setNotFoundHandler((request, reply) => sendFault(faultOf(request, reply), request, reply, metrics));
+  // nobody is asked who they are for what is not there, so nothing that they send is held
+  app.addHook('preParsing', async (request, reply) => {
+    if (request.is404) throw faultOf(request, reply);
   });
 }
 

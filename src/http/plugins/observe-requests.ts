@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { ErrorType } from '../../core/errors.js';
 import { shortened } from '../../observability/logger.js';
@@ -132,7 +134,15 @@ export function ownHeaders({ id }: FastifyRequest) {
 
 const wellFormed = /^[\w.:-]{1,128}$/;
 
-/** The caller's X-Request-Id when it is well-formed. */
-export function acceptedRequestId(header: string | string[] | undefined): string | undefined {
-  return typeof header === 'string' && wellFormed.test(header) ? header : undefined;
+const requestIds = new WeakMap<IncomingMessage, string>();
+
+/** Names a request: by the caller's X-Request-Id when it is well-formed. */
+export function nameRequest(request: IncomingMessage): string {
+  const given = request.headers['x-request-id'];
+  const id = typeof given === 'string' && wellFormed.test(given) ? given : randomUUID();
+  requestIds.set(request, id);
+  return id;
 }
+
+/** The name of a request for those who only have what Node.js knows of it; undefined when it reached no route. */
+export const requestIdOf = (request: IncomingMessage): string | undefined => requestIds.get(request);

@@ -3,6 +3,7 @@ import rateLimit from '@fastify/rate-limit';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Identity } from '../../auth/authenticator.js';
 import { Fault } from '../../core/errors.js';
+import { limitsUnavailable } from '../../limits/limits-fault.js';
 import type { Services } from '../../services.js';
 
 declare module 'fastify' {
@@ -115,18 +116,12 @@ async function createLimiter(
     scope,
     async count(request: FastifyRequest): Promise<Standing & { isExceeded: boolean }> {
       const counted = await limit?.(request).catch((cause: unknown) => {
-        throw unavailable(cause);
+        throw limitsUnavailable(cause);
       });
-      if (!counted || counted.isAllowed) throw unavailable(undefined);
+      if (!counted || counted.isAllowed) throw limitsUnavailable(undefined);
       return { max, remaining: counted.remaining, ttlMs: counted.ttl, isExceeded: counted.isExceeded };
     },
   };
-}
-
-/** What cannot be counted is refused: a limit that fails open is none. */
-function unavailable(cause: unknown): Fault {
-  const message = 'The limits cannot be checked now; try again shortly.';
-  return new Fault('limits_unavailable', message, { cause, retryAfterMs: 1000 });
 }
 
 /** The same length for every caller, and never the same for two. */

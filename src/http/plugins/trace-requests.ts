@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type TraceContext, traceIdOf } from '../../core/trace.js';
 import type { Tracing } from '../../observability/tracing/tracing.js';
 import { traceOf } from '../trace-of-request.js';
@@ -14,15 +14,19 @@ declare module 'fastify' {
 export function registerTracing(app: FastifyInstance, tracing: Tracing | undefined): void {
   app.decorateRequest('trace');
   app.addHook('onRequest', async (request, reply) => {
-    if (tracing) {
-      const { url } = request.routeOptions;
-      if (url !== undefined) tracing.nameRequest(request.method, url);
-      request.trace = tracing.requestTrace(request.headers);
-      return;
-    }
-    request.trace = traceOf(request.headers);
-    if (!request.trace) return;
-    request.log = request.log.child({ trace_id: traceIdOf(request.trace) });
-    reply.log = request.log;
+    const { url } = request.routeOptions;
+    if (url !== undefined) tracing?.nameRequest(request.method, url);
+    noteTrace(request, reply, tracing);
   });
+}
+
+/** The same for a request that no hook sees. */
+export function noteTrace(request: FastifyRequest, reply: FastifyReply, tracing: Tracing | undefined): void {
+  request.trace = tracing?.activeTrace();
+  if (request.trace) return;
+  // no span is made of probes and of sockets
+  request.trace = tracing ? tracing.traceIn(request.headers) : traceOf(request.headers);
+  if (!request.trace) return;
+  request.log = request.log.child({ trace_id: traceIdOf(request.trace) });
+  reply.log = request.log;
 }

@@ -3,6 +3,7 @@ import websocket from '@fastify/websocket';
 import type { FastifyInstance } from 'fastify';
 import { unauthorized } from '../../auth/refusal.js';
 import { Fault } from '../../core/errors.js';
+import { requestIdOf } from './observe-requests.js';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -21,7 +22,6 @@ const bearer = 'bearer';
  * one that is refused is ended.
  */
 export async function registerWebSockets(app: FastifyInstance, maxPayload: number): Promise<void> {
-  const requestIds = new WeakMap<IncomingMessage, string>();
   const options = {
     maxPayload,
     // tokens are short, so compressing each costs more memory and time than it saves bytes
@@ -41,12 +41,11 @@ export async function registerWebSockets(app: FastifyInstance, maxPayload: numbe
     if (!request.ws) return;
     // the plugin ends the connection of a handshake that is refused
     reply.header('connection', 'close');
-    requestIds.set(request.raw, String(request.id));
     if (!request.routeOptions.config.takesWebSockets)
       throw new Fault('not_found', 'Nothing here takes WebSockets.');
   });
   app.websocketServer.on('headers', (lines, request) => {
-    lines.push(`X-Request-Id: ${requestIds.get(request)}`);
+    lines.push(`X-Request-Id: ${requestIdOf(request)}`);
   });
 }
 

@@ -8,7 +8,7 @@ export function registerMcpRoutes(app: App, { mcp }: Services): void {
     {
       schema: {
         operationId: 'listMcpServers',
-        summary: 'The configured MCP servers, how they are and what they offer',
+        summary: 'The configured MCP servers that you may use, how they are and what they offer',
         tags: ['catalogue'],
         security: [],
         response: {
@@ -17,9 +17,9 @@ export function registerMcpRoutes(app: App, { mcp }: Services): void {
         },
       },
     },
-    async () => ({
+    async (request) => ({
       servers: mcp
-        .status()
+        .statusFor(request.identity.caller)
         .map(({ error, ...server }) => ({ ...server, ...(error !== undefined && { error }) })),
     }),
   );

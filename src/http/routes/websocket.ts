@@ -1,7 +1,7 @@
 import type { FastifyRequest } from 'fastify';
 import type { WebSocket } from 'ws';
 import type { App } from '../../app.js';
-import { Fault, toFault } from '../../core/errors.js';
+import { type ErrorType, Fault, toFault } from '../../core/errors.js';
 import { describeError } from '../../observability/logger.js';
 import type { Services } from '../../services.js';
 import { endOfAccess } from '../expiry.js';
@@ -51,6 +51,7 @@ export function registerWebSocket(app: App, services: Services, path: string): v
     const { trace } = request;
     // whose runs and sessions these are is settled by the handshake
     const { caller } = request.identity;
+    const refused: Partial<Record<ErrorType, number>> = {};
     metrics.webSockets.inc();
     const connection = createConnection({
       socket,
@@ -69,7 +70,13 @@ export function registerWebSocket(app: App, services: Services, path: string): v
       const seconds = (performance.now() - openedMs) / 1000;
       metrics.httpDuration.observe({ method: 'GET', route: path, status_code: '101' }, seconds);
       request.log.info(
-        { route: path, close_code: code, duration_ms: Math.round(seconds * 1000), ...callerFields(request) },
+        {
+          route: path,
+          close_code: code,
+          duration_ms: Math.round(seconds * 1000),
+          ...callerFields(request),
+          ...(Object.keys(refused).length > 0 && { refused }),
+        },
         'websocket',
       );
     });
@@ -77,9 +84,16 @@ export function registerWebSocket(app: App, services: Services, path: string): v
     async function answer(bytes: Buffer, isBinary: boolean): Promise<void> {
       let named: Named = {};
       try {
-        const value = parseMessage(bytes, isBinary);
-        named = namesIn(value);
-        await app.rateLimits.take(request, followsRun(value));
+        let value: unknown;
+        let isStream = false;
+        try {
+          value = parseMessage(bytes, isBinary);
+          named = namesIn(value);
+          isStream = followsRun(value);
+        } finally {
+          // what cannot be read counts as well
+          await app.rateLimits.take(request, isStream);
+        }
         await carryOut(services, { caller, requestId, trace, connection }, requests.read(value));
       } catch (error) {
         if (!connection.signal.aborted) refuse(toFault(error), named);
@@ -87,9 +101,15 @@ export function registerWebSocket(app: App, services: Services, path: string): v
     }
 
     function refuse(fault: Fault, named: Named): void {
-      metrics.errors.inc({ type: fault.type });
-      if (fault.type === 'internal_error') {
+      const { type } = fault;
+      const count = (refused[type] ?? 0) + 1;
+      refused[type] = count;
+      metrics.errors.inc({ type });
+      if (type === 'internal_error') {
         request.log.error({ error: describeError(fault.cause) }, 'request failed');
+      } else if (count === 1) {
+        // who goes on sending does not fill the log
+        request.log.info({ route: path, error_type: type, ...callerFields(request) }, 'message refused');
       }
       connection.send(toErrorFrame(fault, requestId, named));
     }

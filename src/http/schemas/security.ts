@@ -17,12 +17,18 @@ const header = (name: string, description: string) =>
 
 /** A signature is in four headers, each of which the description language takes for a key of its own. */
 const hmacSchemes = {
-  hmacKeyId: header('X-PAF-Key-Id', 'Which key signs'),
+  hmacKeyId: header(
+    'X-PAF-Key-Id',
+    'Which key signs. All four headers are made anew for each request: `scripts/sign-request.sh` does it',
+  ),
   hmacTimestamp: header('X-PAF-Timestamp', 'Unix seconds, at most 300 from now'),
-  hmacNonce: header('X-PAF-Nonce', 'A text that no other request of the key has'),
+  hmacNonce: header(
+    'X-PAF-Nonce',
+    '16 to 128 letters, digits, `-` or `_` that no other request of the key has',
+  ),
   hmacSignature: header(
     'X-PAF-Signature',
-    '`v1=` and the hex HMAC-SHA256 of `v1`, timestamp, nonce, method, path with query and the hex SHA-256 of the body, ' +
+    '`v1=` and the lower-case hex HMAC-SHA256 of `v1`, timestamp, nonce, method, path with query and the hex SHA-256 of the body, ' +
       'joined by line feeds',
   ),
 };

@@ -3,6 +3,9 @@ import type { Message } from '../../core/message.js';
 /** The most that one attribute holds of what was said, in characters. */
 const mostChars = 16 * 1024;
 const mostCharsPerPart = 4 * 1024;
+/** leaves room for what is around the parts */
+const mostCharsOfParts = mostChars - 256;
+const mostIdChars = 128;
 
 /** Any value as bounded text. */
 export function toText(value: unknown): string {
@@ -32,15 +35,13 @@ export function toAnswerText(
     ...(text === '' ? [] : [textPart(text)]),
     ...calls.map(({ id, name, argumentsText }) => ({
       type: 'tool_call',
-      id,
-      name,
-      arguments: bounded(argumentsText, mostCharsPerPart),
+      id: bounded(id, mostIdChars),
+      name: bounded(name, mostIdChars),
+      arguments: boundedInJson(argumentsText),
     })),
   ];
-  const answer = { role: 'assistant', parts, ...(finishReason && { finish_reason: finishReason }) };
-  return JSON.stringify([answer]).length <= mostChars
-    ? JSON.stringify([answer])
-    : JSON.stringify([{ ...answer, parts: parts.slice(0, 1) }]);
+  const finish = finishReason && { finish_reason: finishReason };
+  return JSON.stringify([{ role: 'assistant', parts: firstOf(parts), ...finish }]);
 }
 
 function toEntry(message: Message) {
@@ -48,23 +49,18 @@ function toEntry(message: Message) {
     case 'system':
       return { role: message.role, parts: [textPart(message.content)] };
     case 'user':
-      return { role: message.role, parts: toParts(message.content) };
+      return { role: message.role, parts: firstOf(toParts(message.content)) };
     case 'assistant':
       return {
         role: message.role,
-        parts: message.content.map((part) => {
-          if (part.type === 'text') return textPart(part.text);
-          if (part.type === 'thinking')
-            return { type: 'reasoning', content: bounded(part.thinking, mostCharsPerPart) };
-          return { type: 'tool_call', id: part.id, name: part.name, arguments: boundedJson(part.arguments) };
-        }),
+        parts: firstOf(message.content.map(toAssistantPart)),
       };
     case 'toolResult': {
       const response = message.content.map((part) => (part.type === 'text' ? part.text : '')).join('');
-      const id = message.toolCallId;
+      const id = bounded(message.toolCallId, mostIdChars);
       return {
         role: 'tool',
-        parts: [{ type: 'tool_call_response', id, response: bounded(response, mostCharsPerPart) }],
+        parts: [{ type: 'tool_call_response', id, response: boundedInJson(response) }],
       };
     }
     default:
@@ -79,11 +75,41 @@ function toParts(content: Extract<Message, { role: 'user' }>['content']) {
   );
 }
 
-const textPart = (text: string) => ({ type: 'text', content: bounded(text, mostCharsPerPart) });
+function toAssistantPart(part: Extract<Message, { role: 'assistant' }>['content'][number]) {
+  if (part.type === 'text') return textPart(part.text);
+  if (part.type === 'thinking') return { type: 'reasoning', content: boundedInJson(part.thinking) };
+  const { id, name } = part;
+  return {
+    type: 'tool_call',
+    id: bounded(id, mostIdChars),
+    name: bounded(name, mostIdChars),
+    arguments: boundedJson(part.arguments),
+  };
+}
+
+const textPart = (text: string) => ({ type: 'text', content: boundedInJson(text) });
+
+/** The first parts, as many as there is room for. */
+function firstOf<Part>(parts: readonly Part[]): readonly Part[] {
+  let length = 0;
+  const end = parts.findIndex((part) => {
+    length += JSON.stringify(part).length + 1;
+    return length > mostCharsOfParts;
+  });
+  return end < 0 ? parts : parts.slice(0, end);
+}
 
 function boundedJson(value: unknown): unknown {
   const text = JSON.stringify(value) ?? '';
-  return text.length <= mostCharsPerPart ? value : bounded(text, mostCharsPerPart);
+  return text.length <= mostCharsPerPart ? value : boundedInJson(text);
+}
+
+/** JSON may write a character in six. */
+function boundedInJson(text: string): string {
+  let kept = bounded(text, mostCharsPerPart);
+  while (JSON.stringify(kept).length > mostCharsPerPart + 2)
+    kept = bounded(text, Math.floor(kept.length * 0.8));
+  return kept;
 }
 
 function bounded(text: string, most: number): string {

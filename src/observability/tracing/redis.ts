@@ -1,6 +1,6 @@
 import { tracingChannel } from 'node:diagnostics_channel';
 import { trace } from '@opentelemetry/api';
-import { errorTypeOf, type OpenSpan, startSpan } from './spans.js';
+import { errorTypeOf, type OpenSpan, startSpan, uncollected } from './spans.js';
 
 /** What ioredis tells of a command. Its arguments are nobody's business. */
 type Told = {
@@ -31,6 +31,8 @@ function startCommand({ command = 'command', database, serverAddress, serverPort
   const name = command.toUpperCase();
   return startSpan(name, {
     kind: 'client',
+    // what a run books at its end is not stopped with it
+    parent: uncollected(),
     attributes: {
       'db.system.name': 'redis',
       'db.operation.name': name,

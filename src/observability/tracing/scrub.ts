@@ -1,3 +1,4 @@
+import { context, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { NodeSDKConfiguration } from '@opentelemetry/sdk-node';
 import { scopeName } from './spans.js';
 
@@ -30,13 +31,16 @@ const ownPrefixes = ['db.', 'gen_ai.', 'mcp.', 'paf.'];
 const isKept = (name: string, isOwn: boolean) =>
   kept.has(name) || (isOwn && ownPrefixes.some((prefix) => name.startsWith(prefix)));
 
+/** Why spans cannot be exported, by the error's kind: its text may quote the other side. */
+export type Trouble = { error: string; code?: unknown };
+
 /**
  * An exporter that sends on only what spans may hold, and tells of its troubles: once when they begin and once when
- * they are over, by the error's kind, as its text may quote the other side.
+ * they are over, which belongs to no request.
  */
 export function createScrubbingExporter(
   inner: SpanExporter,
-  onTrouble: (errorName: string | undefined) => void,
+  onTrouble: (trouble: Trouble | undefined) => void,
 ): SpanExporter {
   let isInTrouble = false;
   return {
@@ -44,8 +48,9 @@ export function createScrubbingExporter(
       for (const span of spans) scrub(span);
       inner.export(spans, (result) => {
         // 0 is success
-        const hasFailed = result.code !== 0;
-        if (hasFailed !== isInTrouble) onTrouble(hasFailed ? (result.error?.name ?? 'Error') : undefined);
+        const trouble = result.code === 0 ? undefined : toTrouble(result.error);
+        const hasFailed = trouble !== undefined;
+        if (hasFailed !== isInTrouble) context.with(ROOT_CONTEXT, () => onTrouble(trouble));
         isInTrouble = hasFailed;
         done(result);
       });
@@ -53,6 +58,10 @@ export function createScrubbingExporter(
     shutdown: () => inner.shutdown(),
     forceFlush: async () => inner.forceFlush?.(),
   };
+}
+
+function toTrouble({ name = 'Error', code }: { name?: string; code?: unknown } = {}): Trouble {
+  return { error: name, ...(code !== undefined && { code }) };
 }
 
 /** Nobody else has the span any more, so it is changed in place. */

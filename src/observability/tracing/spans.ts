@@ -18,6 +18,8 @@ type SpanOptions = {
   attributes: Attributes;
   /** default: what is active */
   parent?: Context;
+  /** whether other services are told of the trace by what is asked of them in its context */
+  isPassedOn?: boolean;
 };
 
 /** A span of our own. Whatever is done in its context has it as the parent. */
@@ -37,6 +39,10 @@ const kinds = { internal: SpanKind.INTERNAL, client: SpanKind.CLIENT };
 
 /** Holds what must not outlive a run. */
 const openSpansKey = createContextKey('paf-core-agent open spans');
+const passedOnKey = createContextKey('paf-core-agent passed on');
+
+/** Whether what is asked of others in this context may tell them of its trace. */
+export const isPassedOn = (given: Context): boolean => given.getValue(passedOnKey) === true;
 
 /** The error type of what its caller stopped. That is no failure: the status stays unset, so that error rates leave it out. */
 export const cancelled = 'cancelled';
@@ -46,16 +52,19 @@ export function collectSpans(parent: Context, spans: Set<OpenSpan>): Context {
   return parent.setValue(openSpansKey, spans);
 }
 
+/** The active context, whose spans may outlive its run from here on: what they stand for ends by itself. */
+export const uncollected = (): Context => context.active().deleteValue(openSpansKey);
+
 export function startSpan(
   name: string,
-  { kind = 'internal', attributes, parent = context.active() }: SpanOptions,
+  { kind = 'internal', attributes, parent = context.active(), isPassedOn = false }: SpanOptions,
 ): OpenSpan {
   // asked for each time: whoever embeds this may register their provider late
   const span = trace.getTracer(scopeName).startSpan(name, { kind: kinds[kind], attributes }, parent);
   const siblings = parent.getValue(openSpansKey) as Set<OpenSpan> | undefined;
   let isEnded = false;
   const open: OpenSpan = {
-    context: trace.setSpan(parent, span),
+    context: trace.setSpan(isPassedOn ? parent.setValue(passedOnKey, true) : parent, span),
     trace: toTraceContext(span.spanContext()),
     set: (more) => void span.setAttributes(more),
     end(errorType) {

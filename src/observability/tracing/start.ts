@@ -14,7 +14,7 @@ import {
 import { NodeSDK, type NodeSDKConfiguration } from '@opentelemetry/sdk-node';
 import { traceRedis } from './redis.js';
 import { createScrubbingExporter } from './scrub.js';
-import { logFields } from './spans.js';
+import { isPassedOn, logFields } from './spans.js';
 
 export type SdkOptions = {
   kind: 'otlp' | 'xray';
@@ -51,14 +51,14 @@ export async function startSdk({
   version,
   warn,
 }: SdkOptions): Promise<StartedSdk> {
-  const exporter = createScrubbingExporter(await createExporter(protocol), (error) =>
-    error === undefined
+  const exporter = createScrubbingExporter(await createExporter(protocol), (trouble) =>
+    trouble === undefined
       ? warn({}, 'spans are exported again')
-      : warn({ error }, 'spans cannot be exported; this is said once'),
+      : warn(trouble, 'spans cannot be exported; this is said once'),
   );
   const sdk = new NodeSDK({
     traceExporter: exporter,
-    textMapPropagator: await createPropagator(kind),
+    textMapPropagator: guarded(await createPropagator(kind)),
     ...(kind === 'xray' && { idGenerator: (await import('./xray.js')).xrayIds }),
     ...(serviceName !== undefined && { serviceName }),
     resource: defaultResource().merge(resourceFromAttributes({ 'service.version': version })),
@@ -105,6 +105,15 @@ async function createPropagator(kind: SdkOptions['kind']): Promise<TextMapPropag
   const { createXrayPropagator } = await import('./xray.js');
   return new CompositePropagator({ propagators: [w3c, createXrayPropagator()] });
 }
+
+/** Nobody is told of our traces unless that is wanted: hosts of files and of keys are strangers. */
+const guarded = (inner: TextMapPropagator): TextMapPropagator => ({
+  fields: () => inner.fields(),
+  extract: (context, carrier, getter) => inner.extract(context, carrier, getter),
+  inject(context, carrier, setter) {
+    if (isPassedOn(context)) inner.inject(context, carrier, setter);
+  },
+});
 
 function createInstrumentations() {
   return [

@@ -1,4 +1,4 @@
-import { type Attributes, context } from '@opentelemetry/api';
+import { type Attributes, type Context, context } from '@opentelemetry/api';
 import type { Attempt, LlmEvent } from '../../core/events.js';
 import type { CallFollower } from '../../llm/followed-call.js';
 import type { LlmRequest } from '../../llm/provider.js';
@@ -6,46 +6,35 @@ import { genAiProvider } from '../gen-ai.js';
 import { toAnswerText, toMessagesText } from './capture.js';
 import { cancelled, startSpan } from './spans.js';
 
-export type ServerAddress = { host: string; port: number };
+export type ModelServer = {
+  host: string;
+  port: number;
+  /** whether it is told of the trace: a server that the operator named may make spans too, a vendor has no use for it */
+  isPassedOn: boolean;
+};
 
 /** A span for each call to a provider, as the conventions for GenAI want it. */
 export function traceCalls(
-  addresses: ReadonlyMap<string, ServerAddress>,
+  servers: ReadonlyMap<string, ModelServer>,
   isContentCaptured: boolean,
 ): CallFollower {
   return (request) => {
+    const server = servers.get(request.model.provider);
     const span = startSpan(`chat ${request.model.id}`, {
       kind: 'client',
-      attributes: attributesOf(request, addresses.get(request.model.provider)),
+      attributes: attributesOf(request, server),
+      isPassedOn: server?.isPassedOn ?? false,
     });
     if (isContentCaptured) span.set({ 'gen_ai.input.messages': toMessagesText(request.messages) });
     const answer = isContentCaptured ? captureAnswer() : undefined;
     let finishReason: string | undefined;
 
-    const note = (event: LlmEvent): void => {
-      answer?.take(event);
-      if (event.type === 'end') finishReason = event.finishReason;
-    };
-
     return {
-      events: (start) => ({
-        [Symbol.asyncIterator]() {
-          const iterator = context.with(span.context, () => start()[Symbol.asyncIterator]());
-          const next = () => iterator.next();
-          return {
-            async next() {
-              const step = await context.with(span.context, next);
-              if (!step.done) note(step.value);
-              return step;
-            },
-            async return(value?: unknown) {
-              return (
-                (await context.with(span.context, () => iterator.return?.(value))) ?? { done: true, value }
-              );
-            },
-          };
-        },
-      }),
+      open: (start) => ({ [Symbol.asyncIterator]: () => beginIn(span.context, start) }),
+      onEvent(event) {
+        answer?.take(event);
+        if (event.type === 'end') finishReason = event.finishReason;
+      },
       end(attempt) {
         span.set(resultOf(attempt));
         if (finishReason !== undefined) span.set({ 'gen_ai.response.finish_reasons': [finishReason] });
@@ -56,7 +45,21 @@ export function traceCalls(
   };
 }
 
-function attributesOf({ model, maxTokens, temperature }: LlmRequest, address: ServerAddress | undefined) {
+/** Only the first step is taken in the context, as it makes the request: more would cost every token. */
+function beginIn(given: Context, start: () => AsyncIterable<LlmEvent>): AsyncIterator<LlmEvent> {
+  const iterator = start()[Symbol.asyncIterator]();
+  let hasBegun = false;
+  return {
+    next() {
+      if (hasBegun) return iterator.next();
+      hasBegun = true;
+      return context.with(given, () => iterator.next());
+    },
+    return: async () => (await iterator.return?.()) ?? { done: true, value: undefined },
+  };
+}
+
+function attributesOf({ model, maxTokens, temperature }: LlmRequest, server: ModelServer | undefined) {
   return {
     'gen_ai.operation.name': 'chat',
     'gen_ai.provider.name': genAiProvider(model.provider),
@@ -64,7 +67,7 @@ function attributesOf({ model, maxTokens, temperature }: LlmRequest, address: Se
     'gen_ai.request.stream': true,
     ...(maxTokens !== undefined && { 'gen_ai.request.max_tokens': maxTokens }),
     ...(temperature !== undefined && { 'gen_ai.request.temperature': temperature }),
-    ...(address && { 'server.address': address.host, 'server.port': address.port }),
+    ...(server && { 'server.address': server.host, 'server.port': server.port }),
   };
 }
 

@@ -39,6 +39,7 @@ function traceTool(tool: Tool, isContentCaptured: boolean): Tool {
           'gen_ai.tool.call.id': given.callId.slice(0, mostIdChars),
         },
         parent: contextOf(given.trace),
+        isPassedOn: true,
       });
       if (isContentCaptured) span.set({ 'gen_ai.tool.call.arguments': toText(args) });
       const own: ToolContext = span.trace ? { ...given, trace: span.trace } : given;

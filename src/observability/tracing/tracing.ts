@@ -6,7 +6,7 @@ import type { RunObserver } from '../../runs/runs.js';
 import type { McpCallFollower } from '../../tools/mcp/mcp-server.js';
 import type { Tool } from '../../tools/tool.js';
 import { type OpenSpan, toTraceContext } from './spans.js';
-import { type ServerAddress, traceCalls } from './trace-calls.js';
+import { type ModelServer, traceCalls } from './trace-calls.js';
 import { traceRuns } from './trace-runs.js';
 import { portOf, traceMcpCalls, traceTools } from './trace-tools.js';
 
@@ -17,8 +17,10 @@ export interface Tracing {
   readonly followCall: CallFollower;
   readonly followMcpCall: McpCallFollower;
   readonly wrapTools: (tools: Tool[]) => Tool[];
-  /** The trace of a request, which the active span is a part of or else its headers name. */
-  requestTrace(headers: Readonly<Record<string, unknown>>): TraceContext | undefined;
+  /** The trace of the active span, whose ids log lines have already. */
+  activeTrace(): TraceContext | undefined;
+  /** The trace that a request's headers name. */
+  traceIn(headers: Readonly<Record<string, unknown>>): TraceContext | undefined;
   /** Names the active span after the route that was found for its request. */
   nameRequest(method: string, route: string): void;
   /** Links the active span to a run that another request started. */
@@ -28,24 +30,21 @@ export interface Tracing {
 type TracingOptions = {
   /** whether spans hold what was said */
   isContentCaptured: boolean;
-  /** where the providers are, by name */
-  providers: readonly { name: string; address: string }[];
+  /** where the providers are; `isVendor`: where their vendors have them */
+  providers: readonly { name: string; address: string; isVendor: boolean }[];
 };
 
 /** Uses what is registered with the API of OpenTelemetry; nothing is recorded where nothing is. */
 export function createTracing({ isContentCaptured, providers }: TracingOptions): Tracing {
   const spans = new WeakMap<Run, OpenSpan>();
-  const addresses = new Map(providers.map(({ name, address }) => [name, toServerAddress(address)]));
+  const servers = new Map(providers.map((provider) => [provider.name, toServer(provider)]));
   return {
     aroundRuns: (inner) => traceRuns(inner, (run, span) => spans.set(run, span)),
-    followCall: traceCalls(addresses, isContentCaptured),
+    followCall: traceCalls(servers, isContentCaptured),
     followMcpCall: traceMcpCalls(),
     wrapTools: traceTools(isContentCaptured),
-    requestTrace(headers) {
-      const active = toTraceContext(trace.getActiveSpan()?.spanContext());
-      const given = () => trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers));
-      return active ?? toTraceContext(given());
-    },
+    activeTrace: () => toTraceContext(trace.getActiveSpan()?.spanContext()),
+    traceIn: (headers) => toTraceContext(trace.getSpanContext(propagation.extract(ROOT_CONTEXT, headers))),
     nameRequest(method, route) {
       trace.getActiveSpan()?.updateName(`${method} ${route}`).setAttribute('http.route', route);
     },
@@ -60,7 +59,7 @@ export function createTracing({ isContentCaptured, providers }: TracingOptions):
   };
 }
 
-function toServerAddress(address: string): ServerAddress {
+function toServer({ address, isVendor }: TracingOptions['providers'][number]): ModelServer {
   const url = new URL(address);
-  return { host: url.hostname, port: portOf(url) };
+  return { host: url.hostname, port: portOf(url), isPassedOn: !isVendor };
 }

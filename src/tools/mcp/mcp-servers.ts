@@ -1,4 +1,5 @@
 import { raceAbort } from '../../core/abort.js';
+import { type Caller, mayUse } from '../../core/caller.js';
 import type { Tool } from '../tool.js';
 import type { McpServerConfig, McpServerStatus } from './mcp-server.js';
 import type { McpServer, McpServerOptions } from './server.js';
@@ -11,6 +12,8 @@ export interface McpServers {
   list(): Tool[];
   /** of every configured server, in the order of the configuration */
   status(): McpServerStatus[];
+  /** of those whose tools the caller may use */
+  statusFor(caller: Caller): McpServerStatus[];
   /** Resolves when every server that was started is connected or could not be reached at the first try. */
   tried(signal: AbortSignal): Promise<void>;
   /** Connects in the background; nothing waits for a server. */
@@ -32,9 +35,13 @@ export function createMcpServers({ servers, ...options }: McpServersOptions): Mc
     for (const server of started) server.start();
   }
 
+  const statusOf = (server: McpServerConfig) =>
+    started[servers.indexOf(server)]?.status() ?? notStarted(server);
+
   return {
     list: () => started.flatMap((server) => server.list()),
-    status: () => servers.map((server, index) => started[index]?.status() ?? notStarted(server)),
+    status: () => servers.map(statusOf),
+    statusFor: (caller) => servers.filter(({ roles }) => mayUse(caller, roles)).map(statusOf),
     async tried(signal) {
       await raceAbort(Promise.resolve(starting), signal);
       await raceAbort(Promise.all(started.map((server) => server.tried)), signal);
