@@ -19,6 +19,9 @@ export const mostSecrets = 3;
 export const keyIdForm = /^[\w.:@-]{1,128}$/;
 
 const headerNames = ['X-PAF-Key-Id', 'X-PAF-Timestamp', 'X-PAF-Nonce', 'X-PAF-Signature'] as const;
+const wrongSignature =
+  'The signature is not right, or its key is not known here. It is made of the method in upper case, path and query as ' +
+  'they are sent, and the bytes of the body.';
 const windowMs = 300_000;
 /** From the earliest moment at which a timestamp is accepted to the last one, and a second for rounding. */
 const nonceTtlMs = 2 * windowMs + 1000;
@@ -49,17 +52,17 @@ export function createSignatureCheck({ keys, nonces, now }: HmacOptions) {
   return async (signed: Signed, request: AuthRequest, signal: AbortSignal): Promise<Identity> => {
     const { keyId, timestamp, nonce, signature } = signed;
     if (Math.abs(now() - Number(timestamp) * 1000) > windowMs) {
-      throw unauthorized('timestamp', 'X-PAF-Timestamp is more than 300 seconds away from the time here.');
+      throw unauthorized(
+        'timestamp',
+        'X-PAF-Timestamp is more than 300 seconds away from the time here, which is in the header Date.',
+      );
     }
     const key = known.get(keyId);
     const bodyHash = await request.bodyHash(key !== undefined);
     const text = ['v1', timestamp, nonce, request.method, request.url, bodyHash].join('\n');
     const isRight = isSignedBy(key ?? nobody, text, signature);
     if (!key || !isRight) {
-      throw unauthorized(
-        key ? 'signature' : 'unknown_key',
-        'The signature is not right, or its key is not known here.',
-      );
+      throw unauthorized(key ? 'signature' : 'unknown_key', wrongSignature);
     }
     // only now: nobody else may use up a caller's nonces
     if (!(await nonces.claim(key.id, nonce, nonceTtlMs, signal))) {

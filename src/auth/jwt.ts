@@ -26,8 +26,8 @@ export type JwtOptions = {
 const maxTokenLength = 16 * 1024;
 const leewayMs = 30_000;
 const mostRoles = 100;
-/** The last second that a date can have. */
-const lastSecond = 8_640_000_000_000;
+/** In the year 5138. A time that was given in milliseconds is later: such a token would never end. */
+const lastSecond = 100_000_000_000;
 
 /** The bearer token of a request; undefined when it has none. Throws when it has several, or another kind of credential. */
 export function bearerToken(request: AuthRequest): string | undefined {
@@ -87,7 +87,8 @@ function checkOrigin({ iss, aud }: Claims, { issuer, audience }: JwtOptions): vo
 function toIdentity({ sub, tenant = 'default', roles, scope, exp }: Claims): Identity {
   if (!isIdentifier(sub)) throw wrongClaim('sub', 'a text of 1 to 256 characters');
   if (!isIdentifier(tenant)) throw wrongClaim('tenant', 'a text of 1 to 256 characters');
-  if (typeof exp !== 'number' || Math.abs(exp) > lastSecond) throw wrongClaim('exp', 'a time in seconds');
+  if (typeof exp !== 'number' || Math.abs(exp) > lastSecond)
+    throw wrongClaim('exp', 'a time in seconds, not in milliseconds');
   const caller = { tenant, subject: sub, roles: readRoles(roles, scope) };
   return { caller, scheme: 'jwt', expiresAt: Math.floor(exp * 1000) };
 }

@@ -7,7 +7,9 @@ import { createTestAuthenticator, hashOf, never, outcomeOf, requestOf } from './
 const path = '/api/chat/models?full=1&name=a%2Fb';
 const reports = { id: 'reports', secrets: [hmacSecret], tenant: 'acme', roles: ['admin'] };
 const identity = { caller: { tenant: 'acme', subject: 'reports', roles: ['admin'] }, scheme: 'hmac' };
-const wrong = 'The signature is not right, or its key is not known here.';
+const wrong =
+  'The signature is not right, or its key is not known here. It is made of the method in upper case, path and query as ' +
+  'they are sent, and the bytes of the body.';
 
 const createSigned = (parts: Parameters<typeof createTestAuthenticator>[1] = {}, keys = [reports]) =>
   createTestAuthenticator({ authMode: 'hmac', hmacKeys: keys }, parts);
@@ -65,7 +67,8 @@ describe('a signature', () => {
       const authenticator = await createSigned({ now: () => seconds * 1000 + ms });
       return outcomeOf(authenticator, askWith(signed({ path, timestamp: String(seconds) })));
     };
-    const far = 'timestamp: X-PAF-Timestamp is more than 300 seconds away from the time here.';
+    const far =
+      'timestamp: X-PAF-Timestamp is more than 300 seconds away from the time here, which is in the header Date.';
     expect([await at(-300_001), await at(-300_000), await at(300_000), await at(300_001)]).toEqual([
       far,
       identity,

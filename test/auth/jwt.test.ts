@@ -136,7 +136,12 @@ describe('a token', () => {
       { roles: Array.from({ length: 101 }, (_value, at) => `r${at}`) },
       'roles must be a list of at most 100 roles, scopes included.',
     ],
-    ['an exp that no date has', { exp: 1e300 }, 'exp must be a time in seconds.'],
+    ['an exp that no date has', { exp: 1e300 }, 'exp must be a time in seconds, not in milliseconds.'],
+    [
+      'an exp in milliseconds',
+      { exp: 1_795_000_000_000 },
+      'exp must be a time in seconds, not in milliseconds.',
+    ],
   ])('with %s is refused', async (_name, claims, rest) => {
     expect(await tokenOutcome(mint(claims))).toBe(`claims: The token's claim ${rest}`);
   });
@@ -156,7 +161,9 @@ describe('a token', () => {
 
   test('with an exp beyond all numbers is refused', async () => {
     const token = tokenOf({ alg: 'HS256' }, '{"sub":"ada","exp":1e999}', hs256(jwtSecret));
-    expect(await tokenOutcome(token)).toBe("claims: The token's claim exp must be a time in seconds.");
+    expect(await tokenOutcome(token)).toBe(
+      "claims: The token's claim exp must be a time in seconds, not in milliseconds.",
+    );
   });
 
   test('may have been given in the future, and a sub of 256 characters', async () => {

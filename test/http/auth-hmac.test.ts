@@ -8,7 +8,9 @@ import { openSocket } from '../helpers/socket.ts';
 
 const json = { 'content-type': 'application/json' };
 const chat = { method: 'POST', path: '/api/chat', body: '{"message": "Hi"}' };
-const wrong = 'The signature is not right, or its key is not known here.';
+const wrong =
+  'The signature is not right, or its key is not known here. It is made of the method in upper case, path and query as ' +
+  'they are sent, and the bytes of the body.';
 const replayed = 'X-PAF-Nonce was used before; sign each request anew.';
 
 /** Sends what is signed, but for what is told otherwise. */
@@ -139,7 +141,9 @@ describe('a signed request', () => {
     expect(await refusalOf(await ask())).toBe(refusal(replayed));
     const late = signed({ ...chat, timestamp: String(Math.floor(Date.now() / 1000) - 302) });
     expect(await refusalOf(await send(service, chat, { headers: late }))).toBe(
-      refusal('X-PAF-Timestamp is more than 300 seconds away from the time here.'),
+      refusal(
+        'X-PAF-Timestamp is more than 300 seconds away from the time here, which is in the header Date.',
+      ),
     );
     const answers = [{ keyId: 'nobody' }, { secret: 'guessed' }].map(async (parts) =>
       refusalOf(await send(service, { ...chat, ...parts })),

@@ -301,7 +301,7 @@ describe('/metrics', () => {
     const get = (headers: Record<string, string>) => ask(service, '/metrics', { headers });
     const missing = await get({});
     expect(await problemOf(missing)).toEqual(
-      unauthorized('This needs Authorization: Bearer and a token.', 'Bearer realm="paf"'),
+      unauthorized('This needs Authorization: Bearer and the METRICS_TOKEN.', 'Bearer realm="paf"'),
     );
     for (const given of [mint(), token.slice(1), `${token}x`, token.toLowerCase()]) {
       expect(await problemOf(await get(bearer(given)))).toEqual(

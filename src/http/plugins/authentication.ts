@@ -89,13 +89,14 @@ function isOpen({ is404, method, routeOptions }: FastifyRequest): boolean {
 /** Counts and logs why a caller was not let in; never with what they sent. */
 function note(error: unknown, request: FastifyRequest, metrics: Metrics): void {
   if (!(error instanceof Fault)) return;
+  const { remoteAddress } = request.socket;
   if (error.type === 'unauthorized') {
     const reason = error.reason ?? 'malformed';
     metrics.authFailures.inc({ reason });
-    request.log.info({ reason }, 'authentication failed');
+    request.log.info({ reason, remote_address: remoteAddress }, 'authentication failed');
   } else if (error.status === 503) {
     metrics.authFailures.inc({ reason: 'unavailable' });
-    request.log.warn({ reason: 'unavailable' }, 'authentication failed');
+    request.log.warn({ reason: 'unavailable', remote_address: remoteAddress }, 'authentication failed');
   }
 }
 
@@ -124,7 +125,8 @@ export function askForToken(token: string | undefined, metrics: Metrics) {
     if (!expected) return;
     try {
       const given = singleHeader(request.raw, 'Authorization')?.replace(/^bearer +/i, 'Bearer ');
-      if (given === undefined) throw unauthorized('missing', 'This needs Authorization: Bearer and a token.');
+      if (given === undefined)
+        throw unauthorized('missing', 'This needs Authorization: Bearer and the METRICS_TOKEN.');
       if (!timingSafeEqual(digest(given), expected)) {
         throw unauthorized('unknown_key', 'The token is not the right one.');
       }
