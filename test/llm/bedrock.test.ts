@@ -705,10 +705,11 @@ describe('abort', () => {
 
   test('while credentials are looked for', async () => {
     const provider = createBedrockProvider({ name: 'bedrock', region: 'us-east-1' });
-    stubCredentials({ AWS_CONTAINER_CREDENTIALS_FULL_URI: await serve(() => {}) });
+    const asked = Promise.withResolvers<void>();
+    stubCredentials({ AWS_CONTAINER_CREDENTIALS_FULL_URI: await serve(() => asked.resolve()) });
     const controller = new AbortController();
     const failed = errorOf(provider, controller.signal);
-    await sleep(100);
+    await asked.promise;
     const abortedAt = performance.now();
     controller.abort(reason);
     expect(await failed).toBe(reason);
