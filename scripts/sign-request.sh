@@ -67,6 +67,10 @@ case $URL in
 esac
 [ -n "${HMAC_KEY_ID:-}" ] || fail 'Set HMAC_KEY_ID to the name of the key.'
 if [ -z "$SECRET" ] && [ -n "${HMAC_SECRET_FILE:-}" ]; then
+  case $HMAC_SECRET_FILE in
+    # quotes kept the shell from it
+    \~/*) HMAC_SECRET_FILE=~/${HMAC_SECRET_FILE#??} ;;
+  esac
   SECRET=$(tr -d '[:space:]' <"$HMAC_SECRET_FILE")
 fi
 [ -n "$SECRET" ] || fail 'Set HMAC_SECRET to the secret of the key, or HMAC_SECRET_FILE to a file that holds it.'

@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { type AuthenticationConfig, readAuthentication } from './config/authentication.js';
+import { strayLines } from './config/env-file.js';
+import { limitWarnings } from './config/limit-settings.js';
 import { readMcpServer, readMcpServers } from './config/mcp-servers.js';
 import { readModelsFile } from './config/models-file.js';
 import { nearMisses } from './config/near-misses.js';
+import { productionWarnings } from './config/production.js';
 import {
   checkPreferred,
   configuredProviders,
@@ -108,11 +111,11 @@ export class ConfigError extends Error {
 
 /** The config of this process: what is given over its environment over the `.env` file of its working directory. */
 export function loadConfigFromProcess(given: Record<string, string> = {}): LoadedConfig {
-  const variables = readEnvFile('.env');
+  const { variables, warnings } = readEnvFile('.env');
   shareVariables(variables, ['AWS_', 'OTEL_']);
   const loaded = loadConfig({ ...variables, ...process.env, ...given });
   shareTracing(loaded.config);
-  return loaded;
+  return { ...loaded, warnings: [...warnings, ...loaded.warnings] };
 }
 
 /** The AWS SDK finds credentials in the environment only, and OpenTelemetry what it is to do. */
@@ -129,14 +132,14 @@ function shareTracing({ tracing }: Pick<Config, 'tracing'>): void {
 
 /** The config of the worker process, from the same places. Throws a ConfigError. */
 export function loadWorkerConfigFromProcess(): { config: WorkerConfig; warnings: string[] } {
-  const variables = readEnvFile('.env');
+  const { variables, warnings } = readEnvFile('.env');
   shareVariables(variables, ['OTEL_']);
   const env = { ...variables, ...process.env };
   const source: Source = { env, readFile: (path) => readFileSync(path, 'utf8'), problems: [], warnings: [] };
   const config = { ...readWorkerConfig(source), version: packageVersion() };
   if (source.problems.length > 0) throw new ConfigError(source.problems);
   shareTracing(config);
-  return { config, warnings: [...nearMisses(env), ...source.warnings] };
+  return { config, warnings: [...warnings, ...nearMisses(env), ...source.warnings] };
 }
 
 /** An MCP server that a program names, for which this process's environment holds what is not given. Throws a ConfigError. */
@@ -152,14 +155,22 @@ export function mcpServerFromProcess(name: string, entry: unknown): McpServerCon
   throw new ConfigError(source.problems);
 }
 
-/** The variables of a `.env` file; none when there is no such file. */
-export function readEnvFile(path: string): Record<string, string> {
+/** The variables of a `.env` file; none when there is no such file. Throws a ConfigError. */
+export function readEnvFile(path: string): { variables: Record<string, string>; warnings: string[] } {
+  const text = textOfEnvFile(path);
+  const { problems, warnings } = strayLines(text, path);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { variables: parseEnv(text) as Record<string, string>, warnings };
+}
+
+function textOfEnvFile(path: string): string {
   try {
     const text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '');
-    return parseEnv(text) as Record<string, string>;
+    // with white space after its =, a value that is empty would be the next line
+    return text.replace(/=[^\S\n]+$/gm, '=');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') return {};
+    if (code === 'ENOENT') return '';
     throw new ConfigError([`${path} cannot be read (${code})`]);
   }
 }
@@ -208,6 +219,8 @@ export function loadConfig(
     ...nearMisses(env, keyNames),
     ...source.warnings,
     ...providerWarnings(env, settings, providers, file),
+    ...limitWarnings(settings),
+    ...productionWarnings(env, settings.hasDemoModel === undefined && hasDemoModel),
   ];
   return { config, warnings };
 }

@@ -1,9 +1,10 @@
 import type { Server } from 'node:http';
 import { loadConfigFromProcess } from './config.js';
-import { createLogger, switchLevelOnSignal } from './observability/logger.js';
+import { createLogger, surviveLevelSignal, switchLevelOnSignal } from './observability/logger.js';
 import { failStart, startTracing, stopOnSignals } from './process.js';
 
 async function main(): Promise<void> {
+  surviveLevelSignal();
   const { config, warnings } = loadConfigFromProcess();
   const sdk = await startTracing(config, 'paf-core-agent', (fields, text) => logger.warn(fields, text));
   const logger = createLogger(config.logLevel, { moreFields: sdk?.logFields });

@@ -134,11 +134,11 @@ export function createServices(
   const runs = createConfiguredRuns(config, given.tracing?.aroundRuns(observer) ?? observer);
   const isAvailable = (provider: string) => health.isUsable(provider) && breakers.state(provider) !== 'open';
   const sessions = given.sessions ?? createSessions(config, logger, metrics);
-  watchParts(metrics, { config, logger, providerNames, breakers, mcp, workers, sessions });
+  const providerStates = () => toStates(health.status(), breakers.state);
+  watchParts(metrics, { config, logger, providerStates, mcp, workers, sessions });
   const files = createFileReader({ maxFileBytes: config.maxFileBytes });
   const limits = createLimits(config, logger, metrics);
   const authentication = createConfiguredAuthentication(config, logger, limits);
-  const closeSessions = () => (given.sessions ? undefined : sessions.close());
   let isStarted = false;
 
   async function open(): Promise<void> {
@@ -177,13 +177,7 @@ export function createServices(
       ...pipelineLimits(config),
     },
     isAvailable,
-    providerStates() {
-      const states = Object.entries(health.status()).map(([name, status]) => {
-        const breaker = breakers.state(name);
-        return [name, toState(status, breaker)] as const;
-      });
-      return Object.fromEntries(states);
-    },
+    providerStates,
     readiness() {
       if (runs.isDraining) return 'draining';
       if (!isStarted) return 'starting';
@@ -204,7 +198,8 @@ export function createServices(
       health.stop();
       runs.close();
       const parts = [mcp, workers, files, limits, authentication, eventLog];
-      await Promise.all([...parts.map((part) => part?.close()), closeSessions()]);
+      const closeSessions = given.sessions ? undefined : sessions.close();
+      await Promise.all([...parts.map((part) => part?.close()), closeSessions]);
     },
   };
 }
@@ -287,6 +282,16 @@ function warnOfUnknownModels({ judgeModel, plannerModel }: Config, catalog: Cata
     if (id !== undefined && !catalog.find(id))
       logger.warn(`${setting} is ${id}, which no provider has: it is not used.`);
   }
+}
+
+function toStates(
+  statuses: Record<string, ProviderStatus>,
+  breakerOf: (provider: string) => BreakerState,
+): Record<string, ProviderState> {
+  const states = Object.entries(statuses).map(
+    ([name, status]) => [name, toState(status, breakerOf(name))] as const,
+  );
+  return Object.fromEntries(states);
 }
 
 function toState(status: ProviderStatus, breaker: BreakerState): ProviderState {

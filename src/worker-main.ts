@@ -1,8 +1,14 @@
 import { loadWorkerConfigFromProcess } from './config.js';
-import { createLogger, describeError, switchLevelOnSignal } from './observability/logger.js';
+import {
+  createLogger,
+  describeError,
+  surviveLevelSignal,
+  switchLevelOnSignal,
+} from './observability/logger.js';
 import { failStart, startTracing, stopOnSignals } from './process.js';
 
 async function main(): Promise<void> {
+  surviveLevelSignal();
   const { config, warnings } = loadWorkerConfigFromProcess();
   const sdk = await startTracing(config, 'paf-core-agent-worker', (fields, text) =>
     logger.warn(fields, text),

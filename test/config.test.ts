@@ -1,11 +1,18 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseEnv } from 'node:util';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { type Setting, settings } from '../src/config/settings.ts';
-import { type Config, ConfigError, loadConfig, loadConfigFromProcess, readEnvFile } from '../src/config.ts';
+import {
+  type Config,
+  ConfigError,
+  loadConfig,
+  loadConfigFromProcess,
+  loadWorkerConfigFromProcess,
+  readEnvFile,
+} from '../src/config.ts';
 import { loadCatalog } from '../src/llm/catalog.ts';
 
 const load = (env: Record<string, string>, files: Record<string, string> = {}) =>
@@ -470,13 +477,24 @@ describe('providers', () => {
     expect(configOf({ LLM_PROVIDER: 'Ollama', USE_OLLAMA: '1' }).preferredProvider).toBe('ollama');
     expect(configOf({ LLM_PROVIDER: 'demo' }).preferredProvider).toBe('demo');
     expect(problemsOf({ LLM_PROVIDER: 'openai' })).toEqual([
-      'LLM_PROVIDER must be a configured provider; configured: demo (it is "openai")',
+      'LLM_PROVIDER must be a configured provider; configured: demo; set OPENAI_API_KEY or OPENAI_BASE_URL too ' +
+        '(it is "openai")',
     ]);
     expect(problemsOf({ LLM_PROVIDER: 'demo', OPENAI_API_KEY: 'k', VLLM_ENDPOINT: 'http://v' })).toEqual([
-      'LLM_PROVIDER must be a configured provider; configured: openai, vllm (it is "demo")',
+      'LLM_PROVIDER must be a configured provider; configured: openai, vllm; set DEMO_MODEL=true too (it is "demo")',
     ]);
+    for (const [name, setting] of [
+      ['anthropic', 'ANTHROPIC_API_KEY'],
+      ['vllm', 'VLLM_ENDPOINT'],
+      ['ollama', 'USE_OLLAMA=true'],
+    ]) {
+      expect(problemsOf({ LLM_PROVIDER: `${name}` })).toEqual([
+        `LLM_PROVIDER must be a configured provider; configured: demo; set ${setting} too (it is "${name}")`,
+      ]);
+    }
     expect(problemsOf({ LLM_PROVIDER: 'openai', DEMO_MODEL: 'no' })).toEqual([
-      'LLM_PROVIDER must be a configured provider; configured: none (it is "openai")',
+      'LLM_PROVIDER must be a configured provider; configured: none; set OPENAI_API_KEY or OPENAI_BASE_URL too ' +
+        '(it is "openai")',
     ]);
   });
 
@@ -700,6 +718,7 @@ describe('MODELS_FILE', () => {
 
 describe('problems', () => {
   const wholeNumber = (from: number, to: number) => `a whole number from ${from} to ${to}`;
+  const limit = (wanted: string) => `${wanted}; leave it unset for no limit`;
   const port = wholeNumber(0, 65_535);
   const duration = (from: number) => `a number of seconds from ${from} to 2147483`;
 
@@ -734,9 +753,13 @@ describe('problems', () => {
     ['MAX_TURNS', '0', wholeNumber(1, 1000)],
     ['MAX_TOOL_CALLS', '-1', wholeNumber(0, 10_000)],
     ['TOOL_TIMEOUT', '', undefined],
-    ['MAX_RUN_TOKENS', '0', wholeNumber(1, 1_000_000_000)],
-    ['MAX_RUN_COST_USD', '0', 'an amount of US dollars above 0, at most 1000000'],
-    ['MAX_RUN_COST_USD', '$5', 'an amount of US dollars above 0, at most 1000000'],
+    ['MAX_RUN_TOKENS', '0', limit(wholeNumber(1, 1_000_000_000))],
+    ['MAX_RUN_COST_USD', '0', limit('an amount of US dollars above 0, at most 1000000')],
+    ['MAX_RUN_COST_USD', '$5', limit('an amount of US dollars above 0, at most 1000000')],
+    ['RATE_LIMIT_RPM', '0', limit(wholeNumber(1, 1_000_000))],
+    ['RATE_LIMIT_STREAMS_RPM', '0', wholeNumber(1, 1_000_000)],
+    ['TENANT_DAILY_TOKENS', '-1', limit(wholeNumber(1, 1_000_000_000_000))],
+    ['TENANT_DAILY_COST_USD', '0', limit('an amount of US dollars above 0, at most 1000000')],
     ['AWS_REGION', 'Frankfurt', 'a region of AWS such as eu-central-1'],
     ['AWS_REGION', 'us-east-1.evil.example', 'a region of AWS such as eu-central-1'],
     ['AWS_ENDPOINT_URL_BEDROCK_RUNTIME', 'bedrock:1', 'a URL that starts with http:// or https://'],
@@ -928,6 +951,48 @@ describe('secrets', () => {
     ).toMatchObject({ apiKey: 'sk-file' });
   });
 
+  test('a path that a setting names may begin with the home directory', () => {
+    const files = {
+      [`${homedir()}/key`]: 'sk-file',
+      [`${homedir()}/servers.json`]: '{"one": {"command": "one", "cwd": "~/work"}}',
+      [`${homedir()}/models.yaml`]: 'notChat: [tts]',
+      [`${homedir()}/ca.crt`]: 'ca',
+    };
+    const env = {
+      OPENAI_API_KEY_FILE: '~/key',
+      MCP_SERVERS: '~/servers.json',
+      MODELS_FILE: '~/models.yaml',
+      EVENT_LOG: '~/events.db',
+      WORKER_AGENT_ENDPOINTS: 'localhost:1',
+      WORKER_TLS_CA_FILE: '~/ca.crt',
+    };
+    expect(configOf(env, files)).toMatchObject({
+      providers: [{ apiKey: 'sk-file' }],
+      mcpServers: [{ cwd: `${homedir()}/work` }],
+      models: { notChat: ['tts'] },
+      eventLogFile: `${homedir()}/events.db`,
+      workerSecurity: { caFile: `${homedir()}/ca.crt` },
+    });
+    expect(problemsOf({ OPENAI_API_KEY_FILE: '~/none' })).toEqual([
+      'OPENAI_API_KEY_FILE names a file that cannot be read (ENOENT): ~/none',
+    ]);
+  });
+
+  test('a path in the place of a secret is told of the setting for it', () => {
+    expect(problemsOf({ REDIS_URL: '/run/redis' })).toEqual([
+      'REDIS_URL must be the address of a Redis server such as redis://localhost:6379; ' +
+        'to read it from a file, set REDIS_URL_FILE',
+    ]);
+    expect(load({ OPENAI_API_KEY: '~/keys/openai.txt' }).warnings).toEqual([
+      'OPENAI_API_KEY looks like the path of a file; to read it from a file, set OPENAI_API_KEY_FILE',
+    ]);
+    expect(load({ OPENAI_API_KEY: '/9j4AAQSkZJRg+gABA/QAAAQ==' }).warnings).toEqual([]);
+    expect(load({ OPENAI_API_KEY_FILE: '/run/key' }, { '/run/key': '/run/key' }).warnings).toEqual([]);
+    expect(problemsOf({ REDIS_URL_FILE: '/run/redis' }, { '/run/redis': '/run/redis' })).toEqual([
+      'REDIS_URL_FILE must be the address of a Redis server such as redis://localhost:6379',
+    ]);
+  });
+
   test('what is wrong with such a file is a problem', () => {
     const files = { '/run/key': 'sk-file', '/run/empty': '\n', '/run/bad': 'hush\nhush' };
     const both = { OPENAI_API_KEY: 'sk-hush', OPENAI_API_KEY_FILE: '/run/key' };
@@ -997,6 +1062,15 @@ test.each<[Record<string, string>, boolean]>([
   expect(configOf(env).tracing !== undefined).toBe(isOn);
 });
 
+test('a limit of streams above that of all requests is told to have no effect', () => {
+  const limits = (streams: string) => ({ RATE_LIMIT_RPM: '60', RATE_LIMIT_STREAMS_RPM: streams });
+  expect(load(limits('61')).warnings).toEqual([
+    'RATE_LIMIT_STREAMS_RPM is above RATE_LIMIT_RPM, which is reached first: it has no effect',
+  ]);
+  expect(load(limits('60')).warnings).toEqual([]);
+  expect(load({ RATE_LIMIT_STREAMS_RPM: '61' }).warnings).toEqual([]);
+});
+
 test('who asks for X-Ray and names no collector is told that there are no traces', () => {
   const warning = 'TRACING is xray, but no traces are made without OTEL_EXPORTER_OTLP_ENDPOINT';
   expect(load({ TRACING: 'xray' }).warnings).toEqual([warning]);
@@ -1015,12 +1089,87 @@ describe('.env', () => {
   test('its variables are read', () => {
     const path = join(temporaryDirectory(), '.env');
     writeFileSync(path, '\uFEFFPORT=9000\r\n# a comment\r\nOPENAI_API_KEY="sk-one"\r\nHOST=::1 # here\r\n');
-    expect(readEnvFile(path)).toEqual({ PORT: '9000', OPENAI_API_KEY: 'sk-one', HOST: '::1' });
+    expect(readEnvFile(path)).toEqual({
+      variables: { PORT: '9000', OPENAI_API_KEY: 'sk-one', HOST: '::1' },
+      warnings: [],
+    });
+  });
+
+  const readText = (text: string) => {
+    const path = join(temporaryDirectory(), '.env');
+    writeFileSync(path, text);
+    process.chdir(dirname(path));
+    return readEnvFile('.env');
+  };
+
+  test('every form in which the runtime reads an assignment is fine', () => {
+    const text =
+      ' # a comment: with "a quote\n\n \t\nexport A=1\n  B = 2 # b\nC="one\nRATE_LIMIT_RPM: 2\n" rest\n' +
+      'D=\'{\n  "a": 1\n}\'\r\nE=`x\ny`\nF=\nG="open\nhost.name-1==\nH=last';
+    expect(readText(text)).toEqual({
+      variables: {
+        A: '1',
+        B: '2',
+        C: 'one\nRATE_LIMIT_RPM: 2\n',
+        D: '{\n  "a": 1\n}',
+        E: 'x\ny',
+        F: '',
+        G: '"open',
+        'host.name-1': '=',
+        H: 'last',
+      },
+      warnings: [],
+    });
+  });
+
+  test('an empty value with white space after it does not take the next line', () => {
+    expect(readText('MAX_TURNS= \nAUTH_MODE=jwt\nPORT =\t\r\nTIMEZONE= \n\nDEBUG=true\n')).toEqual({
+      variables: { MAX_TURNS: '', AUTH_MODE: 'jwt', PORT: '', TIMEZONE: '', DEBUG: 'true' },
+      warnings: [],
+    });
+  });
+
+  test('a line that sets nothing is told of by its number, unshown', () => {
+    const lines = [
+      'this is hush',
+      'PORT=9000',
+      'X="a',
+      'b"',
+      '=hush',
+      '"KEY": "hush"',
+      'Timezone of hush',
+      'PORTS',
+      'FTP_PROXY: x',
+    ];
+    const warnings = [1, 5, 6, 7, 8, 9].map((line) => `.env, line ${line} is not NAME=value and is not used`);
+    expect(readText(lines.join('\n'))).toEqual({ variables: { PORT: '9000', X: 'a\nb' }, warnings });
+    vi.stubEnv('PORT', undefined);
+    expect(loadConfigFromProcess().warnings.slice(0, 6)).toEqual(warnings);
+    expect(loadWorkerConfigFromProcess().warnings.slice(0, 6)).toEqual(warnings);
+  });
+
+  test('one that begins with the name of a setting stops the start, unshown', () => {
+    const text =
+      '# RATE_LIMIT_RPM: 1\nRATE_LIMIT_RPM: 400\nexport AUTH_MODE jwt\n  PORT\nrate_limt_rpm: 4\n' +
+      'HMAC_KEYS: {"a": {"secret": "hush=="}}\nNODE_ENV: production # a=b\nJWT_SECRET_FILE';
+    const must = (line: number, name: string) =>
+      `.env, line ${line} must be ${name}=value, or a comment that begins with #`;
+    expect(() => readText(text)).toThrow(
+      new ConfigError([
+        must(2, 'RATE_LIMIT_RPM'),
+        must(3, 'AUTH_MODE'),
+        must(4, 'PORT'),
+        must(5, 'RATE_LIMIT_RPM'),
+        must(6, 'HMAC_KEYS'),
+        must(7, 'NODE_ENV'),
+        must(8, 'JWT_SECRET_FILE'),
+      ]),
+    );
   });
 
   test('a missing file is no problem, an unreadable one is', () => {
     const directory = temporaryDirectory();
-    expect(readEnvFile(join(directory, 'none'))).toEqual({});
+    expect(readEnvFile(join(directory, 'none'))).toEqual({ variables: {}, warnings: [] });
     mkdirSync(join(directory, '.env'));
     expect(() => readEnvFile(join(directory, '.env'))).toThrow(
       new ConfigError([`${join(directory, '.env')} cannot be read (EISDIR)`]),

@@ -2,7 +2,8 @@ import type { AuthMode } from '../auth/authenticator.js';
 import type { HmacKey } from '../auth/hmac.js';
 import { type JwtKeySource, readPublicKey } from '../auth/jwt-keys.js';
 import { readHmacKeys } from './hmac-keys.js';
-import { type Source, textOfVariable } from './read-settings.js';
+import { isProduction } from './production.js';
+import { fileHint, type Source, textOfVariable } from './read-settings.js';
 import { weaknessOf } from './weak-secrets.js';
 
 type SecurityValues = {
@@ -28,12 +29,12 @@ export type AuthenticationConfig = {
 
 /** How callers show who they are; a mode that cannot work is a problem. */
 export function readAuthentication(source: Source, values: SecurityValues): AuthenticationConfig {
-  const isProduction = textOfVariable(source.env, 'NODE_ENV')?.toLowerCase() === 'production';
+  const isStrict = isProduction(source.env);
   const takesTokens = values.authMode === 'jwt' || values.authMode === 'any';
   const takesSignatures = values.authMode === 'hmac' || values.authMode === 'any';
   const given = givenNames(source.env);
   const accessProblems: string[] = [];
-  if (isProduction && values.authMode === 'none' && !values.isAnonymousAllowed) {
+  if (isStrict && values.authMode === 'none' && !values.isAnonymousAllowed) {
     accessProblems.push(
       'AUTH_MODE is none, which NODE_ENV=production refuses: set it to jwt, hmac or any, or set ALLOW_ANONYMOUS=true',
     );
@@ -54,7 +55,7 @@ export function readAuthentication(source: Source, values: SecurityValues): Auth
   for (const [name, secret] of secrets) {
     const weakness = secret === undefined ? undefined : weaknessOf(secret);
     if (weakness === undefined) continue;
-    if (isProduction) accessProblems.push(`${name} ${weakness}; openssl rand -hex 32 makes a good one`);
+    if (isStrict) accessProblems.push(`${name} ${weakness}; openssl rand -hex 32 makes a good one`);
     else source.warnings.push(`${name} ${weakness}: NODE_ENV=production refuses it`);
   }
   return { jwtKey, hmacKeys, accessProblems };
@@ -126,7 +127,8 @@ function readJwtKey(source: Source, values: SecurityValues): JwtKeySource | unde
   const key = readPublicKey(jwtPublicKey.replaceAll('\\n', '\n'));
   if (key) return { kind: 'key', key };
   source.problems.push(
-    'JWT_PUBLIC_KEY must be a public key or certificate in PEM: RSA of at least 2048 bits, P-256 or Ed25519',
+    'JWT_PUBLIC_KEY must be a public key or certificate in PEM: RSA of at least 2048 bits, P-256 or Ed25519' +
+      fileHint('JWT_PUBLIC_KEY', jwtPublicKey),
   );
   return undefined;
 }

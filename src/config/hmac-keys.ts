@@ -1,7 +1,7 @@
 import { isIdentifier } from '../auth/authenticator.js';
 import { type HmacKey, keyIdForm, mostSecrets } from '../auth/hmac.js';
 import { everyRole } from '../core/caller.js';
-import type { Source } from './read-settings.js';
+import { fileHint, type Source } from './read-settings.js';
 
 type Fields = Record<string, unknown>;
 /** Notes what is wrong with a field; returns undefined, as the value that it then has. */
@@ -15,7 +15,9 @@ const knownFields = ['secret', 'tenant', 'roles'];
 export function readHmacKeys({ problems }: Source, text: string): HmacKey[] {
   const entries = parseEntries(text);
   if (!entries || entries.length === 0) {
-    problems.push(`${listName} must be a JSON object with at least one key, such as ${form}`);
+    problems.push(
+      `${listName} must be a JSON object with at least one key, such as ${form}${fileHint(listName, text)}`,
+    );
     return [];
   }
   const owners = new Map<string, string>();

@@ -37,6 +37,21 @@ export function wholeNumber(from: number, to: number, unit?: string): Kind<numbe
   };
 }
 
+/** A limit that is off unless it is set, which somebody may try to say with 0. */
+export function offUnlessSet<T>(kind: Kind<T>): Kind<T> {
+  return {
+    ...kind,
+    parse(text) {
+      try {
+        return kind.parse(text);
+      } catch (error) {
+        if (!(error instanceof InvalidValue)) throw error;
+        throw new InvalidValue(`${error.message}; leave it unset for no limit`);
+      }
+    },
+  };
+}
+
 const mostDollars = 1_000_000;
 
 export const dollars: Kind<number> = {
@@ -190,9 +205,14 @@ export const line: Kind<string> = {
 /** A file or folder of this machine as an absolute path; `~` at its start is the home directory. */
 export const path: Kind<string> = {
   parse(text) {
-    return resolve(line.parse(text).replace(/^~(?=\/|$)/, homedir()));
+    return resolve(withHome(line.parse(text)));
   },
 };
+
+/** A path whose `~` at its start is the home directory. */
+export function withHome(text: string): string {
+  return text.replace(/^~(?=\/|$)/, homedir);
+}
 
 /** The address of a Redis server, which may hold its password. */
 export const redisUrl: Kind<string> = {

@@ -1,4 +1,5 @@
 import type { McpServerConfig } from '../tools/mcp/mcp-server.js';
+import { withHome } from './kinds.js';
 import { type Source, textOfFile } from './read-settings.js';
 import type { SettingValues } from './settings.js';
 
@@ -137,7 +138,7 @@ function readStdio(source: Source, name: string, entry: Fields, complain: Compla
     command: String(command),
     args: args as string[],
     env,
-    cwd: cwd as string | undefined,
+    cwd: isText(cwd) ? withHome(cwd) : undefined,
   };
 }
 

@@ -24,6 +24,15 @@ export function nearMisses(env: NodeJS.ProcessEnv, others: readonly string[] = [
   return warnings;
 }
 
+/** The name that the first word of a line was probably meant to be; a word of prose is not. */
+export function settingMeantBy(word: string): string | undefined {
+  const known = [...Object.values<Setting>(settings).flatMap(namesOf), 'NODE_ENV'];
+  if (known.includes(word)) return word;
+  if (foreignNames.includes(word)) return undefined;
+  const isNameLike = isLongEnough(word) && (word.includes('_') || word === word.toUpperCase());
+  return isNameLike ? nearestOf(known, word.toUpperCase()) : undefined;
+}
+
 function namesOf(setting: Setting): string[] {
   const names = [setting.env];
   if (setting.alias !== undefined) names.push(setting.alias);

@@ -67,6 +67,15 @@ function ownProviders(env: NodeJS.ProcessEnv, values: SettingValues): OwnProvide
   return names;
 }
 
+/** What turns a provider on besides LLM_PROVIDER, which is enough for bedrock. */
+const switches = new Map([
+  ['openai', 'OPENAI_API_KEY or OPENAI_BASE_URL'],
+  ['anthropic', 'ANTHROPIC_API_KEY'],
+  ['vllm', 'VLLM_ENDPOINT'],
+  ['ollama', 'USE_OLLAMA=true'],
+  ['demo', 'DEMO_MODEL=true'],
+]);
+
 /** Signs of credentials for the AWS SDK. A region alone is none: many shells have one. */
 const awsCredentialNames = [
   'AWS_ACCESS_KEY_ID',
@@ -154,7 +163,9 @@ export function checkPreferred(source: Source, preferred: string | undefined, av
   }
   if (preferred === undefined || available.includes(preferred)) return;
   const list = available.length === 0 ? 'none' : available.join(', ');
+  const missing = switches.get(preferred);
+  const advice = missing === undefined ? '' : `; set ${missing} too`;
   source.problems.push(
-    `LLM_PROVIDER must be a configured provider; configured: ${list}${shownValue(preferred)}`,
+    `LLM_PROVIDER must be a configured provider; configured: ${list}${advice}${shownValue(preferred)}`,
   );
 }

@@ -1,4 +1,4 @@
-import { InvalidValue, type Kind, secret } from './kinds.js';
+import { InvalidValue, type Kind, secret, withHome } from './kinds.js';
 import { type Setting, type SettingValues, settings } from './settings.js';
 
 export type Source = {
@@ -30,8 +30,17 @@ export function textOfVariable(env: NodeJS.ProcessEnv, name: string): string | u
 
 function readSetting(source: Source, setting: Setting): unknown {
   const given = setting.kind.isSecret ? secretText(source, setting.env) : plainText(source, setting);
-  if (given !== undefined) return parseGiven(source, given, setting.kind);
+  if (given !== undefined) {
+    if (setting.kind === secret) warnOfPath(source, given);
+    return parseGiven(source, given, setting.kind);
+  }
   return setting.default === undefined ? undefined : setting.kind.parse(setting.default);
+}
+
+/** Any secret of one line may look so, but hardly one that somebody means. */
+function warnOfPath({ warnings }: Source, { name, text }: Given): void {
+  if (!/^~?(\/[\w.-]+){2,}$/.test(text) || name.endsWith('_FILE')) return;
+  warnings.push(`${name} looks like the path of a file${fileHint(name, text)}`);
 }
 
 /** The secret of a variable that is no setting, or of the file that NAME_FILE names. */
@@ -47,7 +56,7 @@ function parseGiven<T>(source: Source, { name, text }: Given, kind: Kind<T>): T 
     return kind.parse(text);
   } catch (error) {
     if (!(error instanceof InvalidValue)) throw error;
-    const shown = kind.isSecret ? '' : shownValue(text);
+    const shown = kind.isSecret ? fileHint(name, text) : shownValue(text);
     source.problems.push(`${name} must ${error.message}${shown}`);
     return undefined;
   }
@@ -86,7 +95,7 @@ export function textOfFile(
 ): string | undefined {
   const shownPath = isShowable(path) ? `: ${path}` : '';
   try {
-    const content = readFile(path);
+    const content = readFile(withHome(path));
     if (content.trim() !== '') return content;
     problems.push(`${settingName} names an empty file${shownPath}`);
   } catch (error) {
@@ -94,6 +103,12 @@ export function textOfFile(
     problems.push(`${settingName} names a file that cannot be read${code ? ` (${code})` : ''}${shownPath}`);
   }
   return undefined;
+}
+
+/** The end of a problem's line: what to do when a secret's value is the path of the file that holds it. */
+export function fileHint(name: string, text: string): string {
+  const isPath = /^~?\/[^\p{Cc}]*$/u.test(text) && !name.endsWith('_FILE');
+  return isPath ? `; to read it from a file, set ${name}_FILE` : '';
 }
 
 /** The end of a problem's line: what the variable holds, unless that may be a secret. */

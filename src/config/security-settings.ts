@@ -65,8 +65,8 @@ export const securitySettings = {
     kind: secretText,
     group: 'security',
     about:
-      'Keys of callers who sign, as JSON: {"id": {"secret", "tenant", "roles"}}. secret may be a list of up to 3 while it is ' +
-      'replaced. HMAC_KEYS_FILE names a file that holds them instead.',
+      'Keys of callers who sign, as JSON on one line or between single quotes: {"id": {"secret", "tenant", "roles"}}. secret ' +
+      'may be a list of up to 3 while it is replaced. HMAC_KEYS_FILE names a file that holds them instead.',
   },
   metricsToken: {
     env: 'METRICS_TOKEN',

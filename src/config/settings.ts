@@ -9,6 +9,7 @@ import {
   line,
   lowerCaseName,
   name,
+  offUnlessSet,
   oneOf,
   origins,
   proxyUrl,
@@ -250,13 +251,13 @@ export const settings = {
   },
   maxRunTokens: {
     env: 'MAX_RUN_TOKENS',
-    kind: wholeNumber(1, mostRunTokens, 'tokens'),
+    kind: offUnlessSet(wholeNumber(1, mostRunTokens, 'tokens')),
     group: 'models',
     about: 'The most tokens, input and output of all model calls, of one run; unless set, no cap.',
   },
   maxRunCostUsd: {
     env: 'MAX_RUN_COST_USD',
-    kind: dollars,
+    kind: offUnlessSet(dollars),
     group: 'models',
     about: 'The most that one run may cost by the prices of the catalogue; unless set, no cap.',
   },
@@ -353,8 +354,8 @@ export const settings = {
     kind: secretText,
     group: 'agent',
     about:
-      'MCP servers as JSON or the path of a JSON file: {"name": {"command", "args", "env", "cwd"} or {"url", "headers"}}; ' +
-      'docs/mcp.md says how values of env and headers name variables.',
+      'MCP servers as the path of a JSON file, or as JSON on one line or between single quotes: {"name": {"command", ' +
+      '"args", "env", "cwd"} or {"url", "headers"}}; docs/mcp.md says how values of env and headers name variables.',
   },
   mcpTransport: {
     env: 'MCP_TRANSPORT',

@@ -35,7 +35,8 @@ export function weaknessOf(secret: string): string | undefined {
   const text = secret.toLowerCase();
   if (publishedSecrets.has(text) || sampleWords.test(text))
     return 'is a sample that anybody can read somewhere';
-  if (Buffer.byteLength(unitOf(secret)) < minBytes) return `has less than ${minBytes} bytes`;
+  if (Buffer.byteLength(secret) < minBytes) return `has less than ${minBytes} bytes`;
+  if (Buffer.byteLength(unitOf(secret)) < minBytes) return 'repeats itself';
   if (new Set(secret).size < fewestCharacters) return 'is made of too few different characters';
   return undefined;
 }

@@ -85,6 +85,11 @@ export class Fault extends Error {
   get status(): number {
     return errorStatus[this.type];
   }
+
+  /** whole seconds, as every wire says it */
+  get retryAfterSeconds(): number | undefined {
+    return this.retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(this.retryAfterMs / 1000));
+  }
 }
 
 /** Any thrown value as a Fault; what is not one already is an internal error whose text stays inside. */

@@ -123,5 +123,7 @@ export type RunEvent =
       errorType: ErrorType;
       message: string;
       retryable: boolean;
+      /** after which a retry makes sense, when the source of the error said so */
+      retryAfterSeconds?: number;
     }
   | { type: 'run-done' };

@@ -4,8 +4,9 @@ import type { FieldProblem } from '../core/errors.js';
 import type { Message } from '../core/message.js';
 import type { TraceContext } from '../core/trace.js';
 import type { IngestedFiles, IngestRequest } from '../files/ingest.js';
-import type { Model, ResponseFormat } from '../llm/provider.js';
+import type { ResponseFormat } from '../llm/provider.js';
 import type { ChatRequest } from '../pipeline/chat-request.js';
+import { findLeastInput } from '../pipeline/least-input.js';
 import { type PipelineRun, runPipeline } from '../pipeline/run-pipeline.js';
 import type { Run } from '../runs/run.js';
 import type { RunStart } from '../runs/runs.js';
@@ -54,13 +55,12 @@ export async function startRun(services: Services, call: ChatCall, signal: Abort
   };
   const earlier = services.runs.findStarted(start);
   if (earlier) return earlier;
-  const { checkQuota } = services.limits;
-  if (checkQuota) await checkQuota(caller.tenant, body.message, modelsFor(services, body), signal);
+  const chat = toChatRequest(services, caller, body, call.isStream);
+  await checkQuota(services, caller, { body, chat, isInSession: sessionId !== undefined }, signal);
   if (sessionId !== undefined && !call.makesSession) await services.sessions.get(caller, sessionId, signal);
   const sources = await openFiles(services, body, signal);
   let place: SessionPlace | undefined;
   const run = services.runs.start(start, () => {
-    const chat = toChatRequest(services, caller, body, call.isStream);
     const reading = { sources, question: body.message, acceptsImages: acceptsImages(services, chat) };
     services.files.check(reading);
     // last, because it is given up only at the end of a run
@@ -75,6 +75,24 @@ export async function startRun(services: Services, call: ChatCall, signal: Abort
   });
   place?.follow(run);
   return run;
+}
+
+type Charged = { body: ChatBody; chat: Chat; isInSession: boolean };
+
+/** Refuses what the tenant has too little left for, before there is a run: on a stream that could only end in an error. */
+async function checkQuota(
+  services: Services,
+  { tenant }: Caller,
+  { body: { files = [] }, chat, isInSession }: Charged,
+  signal: AbortSignal,
+): Promise<void> {
+  const { quotas } = services.limits;
+  if (!quotas) return;
+  const fileNames = files.map((file) => file.file_name ?? file.path ?? '');
+  // what a session holds is not read before the run has its turn
+  const asked = { ...chat, fileNames, history: isInSession ? [] : chat.history };
+  const { models, countFor } = findLeastInput(services.pipeline, asked);
+  await quotas.check(tenant, models, countFor, signal);
 }
 
 /** Reads the files, which is the first thing that a run does, and answers. */
@@ -174,12 +192,6 @@ function resolveModel(services: Services, body: ChatBody) {
     refuse('images', 'are not accepted by any available model');
   }
   return { model, provider };
-}
-
-/** The models that may answer; none for a request that names what there is not, which is refused later. */
-function modelsFor({ catalog }: Services, { model, provider }: ChatBody): Model[] {
-  const models = catalog.models().filter((known) => provider === undefined || known.provider === provider);
-  return model === undefined ? models : [catalog.find(model, provider) ?? []].flat();
 }
 
 /** Whether a model that may answer the request sees. */

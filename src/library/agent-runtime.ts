@@ -84,8 +84,15 @@ export class AgentRuntime {
         if (message) yield message as QueryMessage;
       }
     } catch (error) {
-      const { message, type, retryable } = described(error, either);
-      yield { type: 'error', ...namesOf(query, started), error: message, error_type: type, retryable };
+      const { message, type, retryable, retryAfterSeconds } = described(error, either);
+      yield {
+        type: 'error',
+        ...namesOf(query, started),
+        error: message,
+        error_type: type,
+        retryable,
+        ...(retryAfterSeconds === undefined ? {} : { retry_after: retryAfterSeconds }),
+      };
     } finally {
       started?.cancel(new Fault('cancelled', 'The run was cancelled because its last reader left.'));
       // what was said so far is in the session then, which takes the next query

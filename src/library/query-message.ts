@@ -54,4 +54,6 @@ export type QueryMessage =
       error: string;
       error_type: ErrorType;
       retryable: boolean;
+      /** seconds after which a retry makes sense */
+      retry_after?: number;
     });

@@ -25,13 +25,31 @@ type QuotasOptions = {
   now?: () => number;
 };
 
+/** `left` is what is neither used nor held for calls under way. */
+type Part = { limit: number; used: number; left: number };
+
+export type QuotaStanding = {
+  /** undefined: no limit */
+  tokens: Part | undefined;
+  microUsd: Part | undefined;
+  /** epoch milliseconds: when all of it is there again */
+  resetsAt: number;
+};
+
 /** The daily quotas of tenants. A day is one of UTC; a call belongs to the day in which it began. */
 export interface Quotas {
   /**
-   * Throws `quota_exceeded` when nothing is left for a run that reads so many tokens at least, whichever of the models
-   * answers, and `limits_unavailable` when that cannot be told.
+   * Throws `quota_exceeded` when too little is left for a run whose first call reads so many tokens at least, whichever of
+   * the models answers, and `limits_unavailable` when that cannot be told.
    */
-  check(tenant: string, inputTokens: number, models: readonly Model[], signal: AbortSignal): Promise<void>;
+  check(
+    tenant: string,
+    models: Model[],
+    leastInput: (model: Model) => number,
+    signal: AbortSignal,
+  ): Promise<void>;
+  /** How the tenant stands today; throws `limits_unavailable` when that cannot be told. */
+  standing(tenant: string, signal: AbortSignal): Promise<QuotaStanding>;
   /** The tenant's account for one run, which is over at `deadlineAt` in epoch milliseconds. */
   accountOf(tenant: string, deadlineAt: number): SpendingAccount;
   /** Resolves when all that was spent is booked, or cannot be. */
@@ -79,15 +97,31 @@ export function createQuotas({ store, marginMs, onRefused, now = Date.now }: Quo
   }
 
   return {
-    async check(tenant, inputTokens, models, signal) {
+    async check(tenant, models, leastInput, signal) {
       const standing = await store.standing(tenant, dayOf(now()), signal);
-      const need = { inputTokens, outputTokens: 1, leastTokens: 1 };
-      const prices = models.map(priceOf);
-      const refusals = prices.map((price) => refusalOf(limits, standing, { ...need, price }));
+      const refusals = models.map((model) => {
+        const asked = { model, inputTokens: leastInput(model), outputTokens: 1, leastTokens: 1 };
+        return refusalOf(limits, standing, toCallNeed(asked));
+      });
       const refused = refusals.at(-1);
       if (!refused || refusals.includes(undefined)) return;
       onRefused(refused.scope);
       throw quotaFault(refused, now());
+    },
+
+    async standing(tenant, signal) {
+      const nowMs = now();
+      const { used, held } = await store.standing(tenant, dayOf(nowMs), signal);
+      const partOf = (unit: keyof Spent): Part | undefined => {
+        const limit = limits[unit];
+        if (limit === undefined) return undefined;
+        return { limit, used: used[unit], left: Math.max(0, limit - used[unit] - held[unit]) };
+      };
+      return {
+        tokens: partOf('tokens'),
+        microUsd: partOf('microUsd'),
+        resetsAt: nowMs + untilMidnight(nowMs),
+      };
     },
 
     accountOf(tenant, deadlineAt) {
@@ -165,8 +199,10 @@ function quotaFault({ scope, isHeld }: Refusal, nowMs: number): Fault {
     return new Fault('quota_exceeded', message, { retryAfterMs: heldRetryMs, retryable: true });
   }
   const message = `Too little is left today of the ${what}. The next day begins at midnight UTC.`;
-  return new Fault('quota_exceeded', message, { retryAfterMs: dayMs - (nowMs % dayMs) });
+  return new Fault('quota_exceeded', message, { retryAfterMs: untilMidnight(nowMs) });
 }
+
+const untilMidnight = (nowMs: number) => dayMs - (nowMs % dayMs);
 
 function toCallNeed({ model, inputTokens, outputTokens, leastTokens }: HoldNeed): CallNeed {
   return { inputTokens, outputTokens, leastTokens, price: priceOf(model) };

@@ -336,9 +336,11 @@ function backoffMs(tries: number, fault: Fault, random: () => number): number {
 /** What was shown cannot be taken back, so the run says that the answer is incomplete. */
 function failureOf(progress: Progress, fault: Fault): Fault {
   if (progress.text === '' && !progress.hasToolCall) return fault;
+  const { retryAfterMs } = fault;
   return new Fault(fault.type, `${fault.message} The answer broke off before it was complete.`, {
     cause: fault,
     retryable: true,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   });
 }
 

@@ -83,6 +83,11 @@ export function shortened(text: string): string {
   return text.length > maxFieldLength ? `${text.slice(0, maxFieldLength)}…` : text;
 }
 
+/** To be called first of all: by default SIGUSR2 ends a process. One that comes before there is a logger does nothing. */
+export function surviveLevelSignal(): void {
+  process.on('SIGUSR2', () => {});
+}
+
 /**
  * SIGUSR2 switches the logger, and those made from it, from its own level to debug, and back; one whose own level is
  * debug or finer goes to info and back.

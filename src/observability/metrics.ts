@@ -284,19 +284,30 @@ export function watchLog(
 
 const breakerValues: Record<BreakerState, number> = { closed: 0, half_open: 1, open: 2 };
 
-/** Reports each provider's breaker whenever the metrics are read. */
-export function watchBreakers(
+/** Reports how each provider and its breaker is, whenever the metrics are read. */
+export function watchProviders(
   { registry }: Metrics,
-  providers: string[],
-  stateOf: (provider: string) => BreakerState,
+  states: () => Record<string, { status: string; breaker: BreakerState }>,
 ): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'paf_providers',
+    help: 'Providers by what they are now',
+    labelNames: ['provider', 'status'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const [provider, { status }] of Object.entries(states())) this.set({ provider, status }, 1);
+    },
+  });
   new Gauge({
     name: 'paf_llm_breaker_state',
     help: 'Breaker of each provider: 0 closed, 1 half open, 2 open',
     labelNames: ['provider'] as const,
-    registers: [registry],
+    registers,
     collect() {
-      for (const provider of providers) this.set({ provider }, breakerValues[stateOf(provider)]);
+      for (const [provider, { breaker }] of Object.entries(states()))
+        this.set({ provider }, breakerValues[breaker]);
     },
   });
 }

@@ -7,6 +7,7 @@ import type { RunObserver } from '../runs/runs.js';
 import { genAiProvider } from './gen-ai.js';
 import { describeError, shortened } from './logger.js';
 import type { Metrics } from './metrics.js';
+import { type PhaseEnd, phaseFields } from './phase-fields.js';
 import { createToolCalls, type ToolCalls } from './tool-calls.js';
 
 /** Tells several observers of the same runs. */
@@ -63,6 +64,7 @@ export function observeRuns(
     onEvent(run, event: PipelineEvent) {
       if (event.type === 'phase-end') {
         metrics.phaseDuration.observe({ phase: event.phase }, event.durationMs / 1000);
+        if (logger.isLevelEnabled('debug')) logPhase(logger, run, event);
       } else if (event.type === 'attempt-end') {
         countAttempt(metrics, event.attempt);
         logAttempt(logger, run, event.attempt);
@@ -155,6 +157,12 @@ function logAttempt(logger: Logger, run: Run, attempt: Attempt): void {
     error_type: errorType,
   };
   logger.info(line, 'llm call');
+}
+
+function logPhase(logger: Logger, run: Run, event: PhaseEnd): void {
+  const { phase, durationMs } = event;
+  const line = { ...idsOf(run), phase, duration_ms: rounded(durationMs), ...phaseFields(event) };
+  logger.debug(line, 'phase');
 }
 
 function tokensOf({ inputTokens, outputTokens, cachedTokens, reasoningTokens, estimated }: Usage) {

@@ -4,9 +4,9 @@ import { writtenByLogger } from './logger.js';
 import {
   type Metrics,
   reportLimits,
-  watchBreakers,
   watchLog,
   watchMcpServers,
+  watchProviders,
   watchSessions,
   watchWorkers,
 } from './metrics.js';
@@ -15,8 +15,7 @@ import {
 export type WatchedParts = {
   config: { version: string; maxConcurrentRequests: number };
   logger: Logger;
-  providerNames: string[];
-  breakers: { state(provider: string): BreakerState };
+  providerStates(): Record<string, { status: string; breaker: BreakerState }>;
   mcp: { status(): { name: string; status: string }[] };
   workers: { status(): { status: string }[] };
   sessions: { readonly busyCount: number };
@@ -24,10 +23,10 @@ export type WatchedParts = {
 
 /** Reports how the parts are, whenever the metrics are read. */
 export function watchParts(metrics: Metrics, parts: WatchedParts): void {
-  const { config, logger, providerNames, breakers, mcp, workers, sessions } = parts;
+  const { config, logger, providerStates, mcp, workers, sessions } = parts;
   reportLimits(metrics, { version: config.version, maxRuns: config.maxConcurrentRequests });
   watchLog(metrics, () => writtenByLogger(logger));
-  watchBreakers(metrics, providerNames, breakers.state);
+  watchProviders(metrics, providerStates);
   watchMcpServers(metrics, () => mcp.status());
   watchWorkers(metrics, () => workers.status());
   watchSessions(metrics, () => sessions.busyCount);

@@ -1,5 +1,5 @@
 import { Fault } from '../core/errors.js';
-import type { Effort } from '../core/message.js';
+import { type Effort, efforts } from '../core/message.js';
 import type { Catalog } from '../llm/catalog.js';
 import type { Model } from '../llm/provider.js';
 import type { ChatRequest } from './chat-request.js';
@@ -77,6 +77,27 @@ export function chooseModels(deps: ModelDeps, request: ChatRequest, needs: Needs
       ...unmetBy(first, needs),
     ],
   };
+}
+
+/**
+ * The models one of which answers whatever is found out of the request later: those of the efforts while they can do all
+ * that may be asked, else all of their providers. What only a larger window holds turns the choice as well; it reads more.
+ */
+export function findAnswering(
+  { catalog, providers }: ModelDeps,
+  request: ChatRequest,
+  { hasImages, isCapped }: { hasImages: boolean; isCapped: boolean },
+): Model[] {
+  if (request.model) return [request.model];
+  const isAble = ({ accepts }: Model) =>
+    (accepts.images || !hasImages) &&
+    (accepts.tools || request.tools.length === 0) &&
+    (accepts.jsonSchema || request.responseFormat.type !== 'json_schema');
+  return (request.provider ? [request.provider] : providers).flatMap((provider) => {
+    const usual = [...new Set(efforts.flatMap((effort) => catalog.forEffort(provider, effort) ?? []))];
+    if (catalog.isPinned(provider) || (!isCapped && usual.every(isAble))) return usual;
+    return catalog.models().filter((model) => model.provider === provider);
+  });
 }
 
 /** The model that serves the effort when it can do all that is needed; else the cheapest of its provider that can do most of it. */

@@ -167,7 +167,7 @@ function fitFiles(files: TextFile[], room: number, leftOut: string[]) {
   return { kept, tokens: Math.max(0, room) - left };
 }
 
-function userMessage(request: ChatRequest, files: KeptFile[]): UserMessage {
+export function userMessage(request: ChatRequest, files: KeptFile[]): UserMessage {
   const blocks = files.map((file) => `${headerOf(file)}${file.text}${fileEnd}`);
   const text = [request.message, ...blocks].join('\n\n');
   if (request.images.length === 0) return { role: 'user', content: text };

@@ -20,6 +20,7 @@ import {
 import { matchWorkers } from './delegation.js';
 import { leastSteps } from './planner.js';
 import { type Guidance, systemPrompt } from './system-prompt.js';
+import type { Reading } from './understand.js';
 import type { Understanding } from './understanding.js';
 
 type Strategy = 'direct' | 'grounded' | 'tools' | 'delegate' | 'stepwise';
@@ -164,7 +165,12 @@ type StrategyChoice = {
   planner: Model | undefined;
 };
 
-function chooseStrategy(deps: PlanDeps, request: ChatRequest, understanding: Understanding): StrategyChoice {
+/** What the system prompt says besides its first words and the requirements. */
+export function guidanceFor(deps: PlanDeps, request: ChatRequest, reading: Reading): Guidance[] {
+  return chooseStrategy(deps, request, reading).guidance;
+}
+
+function chooseStrategy(deps: PlanDeps, request: ChatRequest, understanding: Reading): StrategyChoice {
   const grounded: Guidance[] = request.files.length > 0 ? ['grounded'] : [];
   const isComplex = understanding.complexity === 'complex' && request.effort !== 'quick';
   const planner = isComplex && request.effort === 'determined' ? plannerFor(deps, request) : undefined;

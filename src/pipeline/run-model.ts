@@ -5,6 +5,7 @@ import type { Effort, ExitReason, Message } from '../core/message.js';
 import { createBudget } from '../llm/budget.js';
 import type { Model, ToolDefinition } from '../llm/provider.js';
 import { countMessagesTokens } from '../llm/tokens.js';
+import { withoutImages } from '../llm/without-images.js';
 import type { PipelineDeps, PipelineResult } from './run-pipeline.js';
 
 /** One call to a model for an agent whose loop and tools are elsewhere. */
@@ -18,6 +19,11 @@ export type ModelRequest = {
   /** who is charged for it */
   tenant: string;
 };
+
+/** Tokens that the model reads. */
+export function inputOf({ model, messages, tools }: ModelRequest): number {
+  return countMessagesTokens(model.accepts.images ? messages : withoutImages(messages), tools);
+}
 
 /** Yields the model's answer as it comes; a tool that it asks for is told of, and not run. */
 export async function* runModel(

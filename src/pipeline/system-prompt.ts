@@ -21,7 +21,7 @@ export type Guidance = keyof typeof guidance;
 
 export function systemPrompt(
   given: readonly Guidance[],
-  understanding: Understanding,
+  understanding: Pick<Understanding, 'constraints'>,
   responseFormat: ResponseFormat,
   base = basePrompt,
 ): string {

@@ -164,6 +164,7 @@ export class Run {
   fail(error: unknown): RunOutcome {
     const isOwn = error instanceof Fault && this.signal.reason instanceof DeadlineReached;
     const fault = this.signal.aborted && !isOwn ? abortFault(this.signal.reason) : toFault(error);
+    const { retryAfterSeconds } = fault;
     const event = {
       type: 'run-error',
       runId: this.id,
@@ -171,6 +172,7 @@ export class Run {
       errorType: fault.type,
       message: fault.message,
       retryable: fault.retryable,
+      ...(retryAfterSeconds === undefined ? {} : { retryAfterSeconds }),
     } as const;
     return this.end(event, { status: fault.type === 'cancelled' ? 'cancelled' : 'failed', fault });
   }

@@ -6,8 +6,6 @@ import { createMemoryQuotas } from '../limits/quota-memory.js';
 import { createRedisQuotas } from '../limits/quota-redis.js';
 import { toMicroUsd } from '../limits/quota-store.js';
 import { createQuotas, type Quotas } from '../limits/quotas.js';
-import type { Model } from '../llm/provider.js';
-import { countTokens } from '../llm/tokens.js';
 import type { Metrics } from '../observability/metrics.js';
 import { createRedis, type RedisConnection } from '../redis/connection.js';
 
@@ -17,14 +15,8 @@ export type Limits = {
   redis: RedisConnection | undefined;
   /** remembers the nonces of signed requests for all replicas; undefined without Redis */
   nonces: NonceStore | undefined;
+  /** undefined: no quota is set */
   quotas: Quotas | undefined;
-  /**
-   * Throws `quota_exceeded` when the tenant has nothing left for a run that is asked this, whichever of the models
-   * answers; undefined: no quota is set.
-   */
-  checkQuota:
-    | ((tenant: string, message: string, models: readonly Model[], signal: AbortSignal) => Promise<void>)
-    | undefined;
   /** Tries to connect. */
   open(signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
@@ -56,9 +48,6 @@ export function createLimits(config: Config, logger: Logger, metrics: Metrics): 
     redis,
     nonces: redis && createRedisNonces(redis),
     quotas,
-    checkQuota:
-      quotas &&
-      ((tenant, message, models, signal) => quotas.check(tenant, countTokens(message), models, signal)),
     async open(signal) {
       if (quotas || isRated || isSigned) await redis?.open(signal);
     },

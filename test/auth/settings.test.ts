@@ -106,7 +106,30 @@ describe('NODE_ENV=production', () => {
     expect(accessProblemsOf(env)).toEqual(refused);
     expect(accessProblemsOf({ ...env, AUTH_MODE: 'none', ALLOW_ANONYMOUS: 'false' })).toEqual(refused);
     expect(accessProblemsOf({ NODE_ENV: ' Production ' })).toEqual(refused);
-    expect(load({ ...env, ALLOW_ANONYMOUS: 'true' })).toEqual(nothing);
+    expect(load({ ...env, ALLOW_ANONYMOUS: 'true', DEMO_MODEL: 'true' })).toEqual(nothing);
+  });
+
+  test.each(['prod', 'PRD', 'live', 'produktion', 'produciton'])(
+    'is probably meant by NODE_ENV=%s',
+    (NODE_ENV) => {
+      expect(load({ NODE_ENV })).toEqual({
+        ...nothing,
+        warnings: [`NODE_ENV is ${NODE_ENV}; only production turns on the checks for production`],
+      });
+    },
+  );
+
+  test.each(['development', 'test', 'staging', 'pod', 'preproduction'])('is not meant by %s', (NODE_ENV) => {
+    expect(load({ NODE_ENV })).toEqual(nothing);
+  });
+
+  test('warns of a demo model that nobody asked for', () => {
+    const anybody = { ...env, ALLOW_ANONYMOUS: 'true' };
+    expect(warningsOf(anybody)).toEqual([
+      'No provider is configured: the demo model answers. Set OPENAI_API_KEY or another one, see README.md.',
+    ]);
+    expect(warningsOf({ ...anybody, OPENAI_API_KEY: 'sk-one' })).toEqual([]);
+    expect(warningsOf({ ...anybody, NODE_ENV: 'test' })).toEqual([]);
   });
 
   test('refuses weak secrets, of which it otherwise warns', () => {
@@ -121,7 +144,7 @@ describe('NODE_ENV=production', () => {
     };
     const found = [
       'JWT_SECRET has less than 32 bytes',
-      'METRICS_TOKEN has less than 32 bytes',
+      'METRICS_TOKEN repeats itself',
       'HMAC_KEYS: a.secret is a sample that anybody can read somewhere',
       'HMAC_KEYS: b.secret has less than 32 bytes',
     ];
@@ -133,7 +156,7 @@ describe('NODE_ENV=production', () => {
       /short|changeme|k8Vq/,
     );
     expect(accessProblemsOf({ ...env, ...weak, AUTH_MODE: 'none', ALLOW_ANONYMOUS: 'yes' })).toEqual([
-      'METRICS_TOKEN has less than 32 bytes; openssl rand -hex 32 makes a good one',
+      'METRICS_TOKEN repeats itself; openssl rand -hex 32 makes a good one',
     ]);
   });
 
@@ -155,8 +178,10 @@ describe('a secret', () => {
   test.each([
     ['', 'has less than 32 bytes'],
     [good.slice(1), 'has less than 32 bytes'],
-    ['ab'.repeat(40), 'has less than 32 bytes'],
-    [good.slice(0, 20).repeat(3), 'has less than 32 bytes'],
+    ['ab'.repeat(15), 'has less than 32 bytes'],
+    ['a'.repeat(48), 'repeats itself'],
+    ['ab'.repeat(40), 'repeats itself'],
+    [good.slice(0, 20).repeat(3), 'repeats itself'],
     [`${'1'.repeat(31)}0${'1'.repeat(7)}0`, 'is made of too few different characters'],
     ['your-256-bit-secret', 'is a sample that anybody can read somewhere'],
     ['a-string-secret-at-least-256-bits-long', 'is a sample that anybody can read somewhere'],
@@ -242,6 +267,10 @@ describe('keys of tokens', () => {
     expect(problemsOf({ AUTH_MODE: 'jwt', JWT_PUBLIC_KEY: 'marked' })).toEqual([
       'JWT_PUBLIC_KEY must be a public key or certificate in PEM: RSA of at least 2048 bits, P-256 or Ed25519',
     ]);
+    expect(problemsOf({ AUTH_MODE: 'jwt', JWT_PUBLIC_KEY: '~/key.pem' })).toEqual([
+      'JWT_PUBLIC_KEY must be a public key or certificate in PEM: RSA of at least 2048 bits, P-256 or Ed25519; ' +
+        'to read it from a file, set JWT_PUBLIC_KEY_FILE',
+    ]);
     expect(problemsOf({ AUTH_MODE: 'jwt', JWT_SECRET: 'two words' })).toEqual([
       'JWT_SECRET must be one line of plain characters without spaces inside',
     ]);
@@ -318,6 +347,12 @@ describe('HMAC_KEYS', () => {
   test.each(['{}', '[]', 'null', '7', '"a"', '{', 'a=b'])('%s stops the start', (text) => {
     expect(problemsOf({ AUTH_MODE: 'hmac', HMAC_KEYS: text })).toEqual([
       'HMAC_KEYS must be a JSON object with at least one key, such as {"id": {"secret": "…", "tenant": "…", "roles": ["…"]}}',
+    ]);
+  });
+
+  test('that are the path of a file are told of the setting for it', () => {
+    expect(problemsOf({ AUTH_MODE: 'hmac', HMAC_KEYS: '/etc/keys.json' })).toEqual([
+      expect.stringMatching(/^HMAC_KEYS must be .*; to read it from a file, set HMAC_KEYS_FILE$/),
     ]);
   });
 });

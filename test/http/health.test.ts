@@ -7,6 +7,7 @@ import { createServices } from '../../src/services.ts';
 import { startChat } from '../helpers/chat.ts';
 import { send } from '../helpers/contract.ts';
 import { refusedUrl, useFakeLlm } from '../helpers/fake-llm.ts';
+import { scrape, seriesOf } from '../helpers/metrics.ts';
 import { fakeModelEnv, jsonPost, startService, streamChat, type TestService } from '../helpers/service.ts';
 
 /** within five seconds */
@@ -23,6 +24,8 @@ async function look(service: TestService, path: string) {
 
 const health = (service: TestService) => look(service, '/api/health');
 const ready = (service: TestService) => look(service, '/api/health/ready');
+
+const providersIn = async (service: TestService) => seriesOf(await scrape(service), 'paf_providers');
 
 const isReady = { status: 200, body: { status: 'ready', timestamp: expect.any(Number) } };
 const notReady = (reason: string) => ({
@@ -133,6 +136,7 @@ describe('a provider', () => {
       },
     });
     expect(await ready(service)).toEqual(isReady);
+    expect(await providersIn(service)).toEqual({ 'vllm unhealthy': 1, 'demo healthy': 1 });
   });
 
   test('that does not accept the key is reported so', async () => {
@@ -168,8 +172,10 @@ describe('a provider', () => {
     fake.modelsFault = 'reset';
     const service = await startService(fakeModelEnv(fake.url), often);
     expect(await health(service)).toMatchObject({ status: 503, body: { status: 'unhealthy' } });
+    expect(await providersIn(service)).toEqual({ 'openai unhealthy': 1 });
     fake.modelsFault = undefined;
     await vi.waitFor(async () => expect((await health(service)).body.status).toBe('healthy'), patient);
+    expect(await providersIn(service)).toEqual({ 'openai healthy': 1 });
     expect(await health(service)).toMatchObject({
       status: 200,
       body: { services: { openai: { status: 'healthy', error: null, latency_ms: expect.any(Number) } } },

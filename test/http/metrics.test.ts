@@ -192,6 +192,7 @@ const promised: Record<string, [type: string, labels: string[]]> = {
     'histogram',
     ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model'],
   ],
+  paf_providers: ['gauge', ['provider', 'status']],
   paf_llm_breaker_state: ['gauge', ['provider']],
   // labels come with the first configured server
   paf_mcp_servers: ['gauge', []],

@@ -399,7 +399,7 @@ const drives: Record<string, Drive> = {
     await send(await startService(), '/api/mcp/servers'),
     await send(await startService({ MCP_SERVER_URL: await refusedUrl() }), '/api/mcp/servers'),
   ],
-  'listMcpServers 500': async () => [await broken('/api/mcp/servers', ({ mcp }) => (mcp.status = fail))],
+  'listMcpServers 500': async () => [await broken('/api/mcp/servers', ({ mcp }) => (mcp.statusFor = fail))],
   'listWorkers 200': async () => [
     await send(await startService(), '/api/workers'),
     await send(
@@ -412,6 +412,10 @@ const drives: Record<string, Drive> = {
     await send(await startService(), '/api/chat/status'),
     await send(await startService({ MAX_CONTEXT_TOKENS: '1000' }), '/api/chat/status'),
     await send(await startService({ DEMO_MODEL: 'false' }), '/api/chat/status'),
+    await send(
+      await startService({ TENANT_DAILY_TOKENS: '1000', TENANT_DAILY_COST_USD: '0.5' }),
+      '/api/chat/status',
+    ),
   ],
   'getStatus 500': async () => [await broken('/api/chat/status', ({ tools }) => (tools.list = fail))],
   'getHealth 200': async () => [await send(await startService(), '/api/health')],

@@ -107,6 +107,39 @@ test('with nothing left every way to ask is refused before a run starts, until m
   expect(namesOf(await (await openStream(events, { headers: bearer(ada) })).ended)).toContain('complete');
 });
 
+const quotaOf = async ({ url }: TestService, caller: TestCaller) => {
+  const response = await fetch(`${url}/api/chat/status`, { headers: bearer(caller) });
+  return ((await response.json()) as { quota?: unknown }).quota;
+};
+
+test('the status tells each tenant what is left of its day', async () => {
+  const gate = hold(1);
+  const priced = { LLM_MODEL: 'gpt-4o-mini', TENANT_DAILY_TOKENS: '5000', TENANT_DAILY_COST_USD: '0.01' };
+  const world = await start([hello(1000, 500), { ...hello(1, 1), hold: gate }], priced);
+  await answerOf(ask(world.service, ada));
+  const resets_at = Math.ceil(Date.now() / 86_400_000) * 86_400;
+  // $0.15 and $0.60 for a million tokens
+  expect(await quotaOf(world.service, bob)).toEqual({
+    tokens: { limit: 5000, used: 1500, left: 3500, resets_at },
+    cost_usd: { limit: 0.01, used: 0.00045, left: 0.00955, resets_at },
+  });
+  const waiting = ask(world.service, ada);
+  await gate.reached;
+  // the answer under way holds all that it may come to
+  expect(await quotaOf(world.service, bob)).toMatchObject({ tokens: { used: 1500, left: 0 } });
+  gate.release();
+  await answerOf(waiting);
+  const unused = { limit: 5000, used: 0, left: 5000, resets_at };
+  expect(await quotaOf(world.service, eve)).toMatchObject({ tokens: unused });
+});
+
+test.skipIf(!hasRedis)('the status says so when the quota cannot be told', async () => {
+  const redis = await useRedis();
+  const { service } = await start([], { TENANT_DAILY_TOKENS: '2000', REDIS_URL: redis.url });
+  await redis.stop();
+  expect(await quotaOf(service, ada)).toBeNull();
+});
+
 test('another tenant has a quota of its own', async () => {
   const { service } = await start([hello(500, 600), hello(1, 1)], { TENANT_DAILY_TOKENS: '1000' });
   await answerOf(ask(service, ada));

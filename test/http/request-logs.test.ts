@@ -292,9 +292,66 @@ test('a request whose body turns out to be no HTTP has one line, by the id that 
   const headers = 'Host: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n';
   const [answer] = await sendRaw(service, `POST /api/chat HTTP/1.1\r\n${headers}\r\nzz\r\n`);
   expect(answer?.status).toBe(400);
-  expect(await lineOf(service, idIn(answer?.head))).toMatchObject({ route: '/api/chat' });
+  const requestId = idIn(answer?.head);
+  expect(await lineOf(service, requestId)).toEqual({
+    level: info,
+    request_id: requestId,
+    method: 'POST',
+    route: '/api/chat',
+    status_code: 400,
+    error_type: 'invalid_request',
+    ...everybody,
+  });
   expect(service.logs.filter(({ msg }) => msg === 'request')).toHaveLength(1);
-  expect(countsOf(await scrape(service), 'paf_errors_total')).toMatchObject({ invalid_request: 1 });
+  const families = await scrape(service);
+  expect(countsOf(families, 'paf_errors_total')).toMatchObject({ invalid_request: 1 });
+  expect(seriesOf(families, 'http_request_duration_seconds_count')).toMatchObject({
+    'POST /api/chat 400': 1,
+  });
+});
+
+describe('at level debug', () => {
+  const phaseLines = ({ logs }: TestService) =>
+    logs
+      .filter(({ msg }) => msg === 'phase')
+      .map(({ time: _, pid: __, hostname: ___, duration_ms, ...fields }) => {
+        expect(duration_ms).toBeGreaterThanOrEqual(0);
+        return fields;
+      });
+
+  test('each phase that ends has a line that says what came of it, without a text', async () => {
+    const { service } = await startChat([{ text: 'As a MARK: yes.' }], { UPEE_MAX_REVISIONS: '0' });
+    const body = {
+      message: 'What does the MARK file say? Answer in fewer than 2 words.',
+      files: [{ file_name: 'MARK.txt', content: 'MARK' }],
+      metadata: { MARK: 'MARK' },
+    };
+    const { run_id: runId } = JSON.parse(
+      (await send(service, '/api/chat', jsonPost(body, withId('req-1')))).text,
+    );
+    const known = { level: debug, request_id: 'req-1', run_id: runId, msg: 'phase' };
+    expect(phaseLines(service)).toEqual([
+      { ...known, phase: 'understand', intent: 'question', language: 'en', complexity: 'simple', tokens: 16 },
+      {
+        ...known,
+        phase: 'plan',
+        strategy: 'grounded',
+        model: 'fake-model',
+        fallbacks: 0,
+        tools: 4,
+        left_out: 0,
+      },
+      { ...known, phase: 'execute', turns: 1 },
+      { ...known, phase: 'evaluate', score: 0.92, passed: false, failed_checks: 1 },
+    ]);
+    expect(JSON.stringify(service.logs)).not.toContain('MARK');
+  });
+
+  test('there are none at info', async () => {
+    const { service } = await startChat([{ text: 'Hello.' }], { LOG_LEVEL: 'info' });
+    expect((await send(service, '/api/chat', jsonPost(ask))).status).toBe(200);
+    expect(phaseLines(service)).toEqual([]);
+  });
 });
 
 test('messages that a WebSocket is refused have a line of each kind, and are counted at its end', async () => {

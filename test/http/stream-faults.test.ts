@@ -65,6 +65,17 @@ test.each(lasting)('%s three times ends in %s', async (fault, errorType, outcome
   expect(run.attempts.map((attempt) => attempt.outcome)).toEqual([outcome, outcome, outcome]);
 });
 
+test('a provider that says when to come back is passed on', async () => {
+  // later than the run may last
+  const { service } = await startChat([{ ...hello, fault: 'status:429:700' }]);
+  const events = await (await streamChat(service, ask)).ended;
+  expect(events[0]?.data).toMatchObject({
+    error_type: 'provider_unavailable',
+    retryable: true,
+    retry_after: 700,
+  });
+});
+
 test.each<Case>([
   ['status:400', 'provider_rejected', 'rejected'],
   ['status:401', 'provider_unavailable', 'unavailable'],

@@ -55,11 +55,11 @@ test('a refusal says why and until when, and counts once for a run', async () =>
   const held = await account.hold({ ...call, outputTokens: 900 }, signal);
   const waiting = { type: 'quota_exceeded', retryable: true, retryAfterMs: 5000 };
   await expect(account.hold(call, signal)).rejects.toMatchObject(waiting);
-  await expect(quotas.check('acme', 1, [model], signal)).rejects.toMatchObject(waiting);
+  await expect(quotas.check('acme', [model], () => 1, signal)).rejects.toMatchObject(waiting);
   held.settle(attemptOf(100, 900));
   const over = { type: 'quota_exceeded', retryable: false, retryAfterMs: 12 * 3_600_000 };
   await expect(account.hold(call, signal)).rejects.toMatchObject(over);
-  await expect(quotas.check('acme', 0, [model], signal)).rejects.toMatchObject(over);
+  await expect(quotas.check('acme', [model], () => 0, signal)).rejects.toMatchObject(over);
   expect(refused).toEqual(['tokens', 'tokens', 'tokens']);
 });
 
@@ -68,9 +68,9 @@ test('money that is used up leaves models that cost nothing', async () => {
   const held = await account.hold({ ...call, model: priced, inputTokens: 100, outputTokens: 100 }, signal);
   expect(held.outputTokens).toBe(100);
   held.settle(attemptOf(100, 100, 0.001));
-  await expect(quotas.check('acme', 1, [priced], signal)).rejects.toThrow("tenant's money for models");
-  await quotas.check('acme', 1, [priced, model], signal);
-  await quotas.check('other', 1, [priced], signal);
+  await expect(quotas.check('acme', [priced], () => 1, signal)).rejects.toThrow("tenant's money for models");
+  await quotas.check('acme', [priced, model], () => 1, signal);
+  await quotas.check('other', [priced], () => 1, signal);
   await expect(account.hold({ ...call, model: priced }, signal)).rejects.toThrow('money');
   expect((await account.hold(call, signal)).outputTokens).toBe(400);
   expect(refused).toEqual(['cost', 'cost']);

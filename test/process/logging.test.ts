@@ -46,7 +46,8 @@ test('SIGUSR2 switches the level of all lines to debug and back', async () => {
   const always = ['info llm call', 'info run completed', 'info request'];
   await shown('one', always);
   expect(await signalled(service)).toBe('debug');
-  await shown('two', ['debug request', ...always]);
+  const phases = ['debug phase', 'debug phase'];
+  await shown('two', ['debug request', ...phases, 'info llm call', ...phases, ...always.slice(1)]);
   expect(await signalled(service)).toBe('info');
   await shown('three', always);
   service.kill('SIGTERM');
@@ -64,6 +65,35 @@ test('SIGUSR2 changes the level of a worker too', async () => {
   const worker = spawnBuilt('worker-main', { HOST: '127.0.0.1', WORKER_PORT: '0', LOG_LEVEL: 'info' });
   await worker.waitForOutput(/worker ready/);
   expect(await signalled(worker)).toBe('debug');
+});
+
+/** The program sends itself the signal while it starts: as it loads what traces need, which is the longest part. */
+const signalAtStart = `import { registerHooks } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
+if (isMainThread) registerHooks({
+  load(url, context, next) {
+    if (url.endsWith('/tracing/start.js')) {
+      console.log('signal');
+      process.kill(process.pid, 'SIGUSR2');
+    }
+    return next(url, context);
+  },
+});`;
+
+test.each(['main', 'worker-main'] as const)('SIGUSR2 does not end %s, which still starts', async (name) => {
+  const started = spawnBuilt(name, {
+    HOST: '127.0.0.1',
+    PORT: '0',
+    WORKER_PORT: '0',
+    ENABLE_TRACING: 'true',
+    OTEL_TRACES_EXPORTER: 'none',
+    NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(signalAtStart)}`,
+  });
+  await Promise.race([started.waitForOutput(/ready on/), started.exited]);
+  expect(started.stdout()).toMatch(/^signal\n/);
+  expect(started.stdout()).toContain('ready on');
+  started.kill('SIGTERM');
+  expect(await started.exited).toBe(0);
 });
 
 test('the metrics say how many bytes were logged', async () => {

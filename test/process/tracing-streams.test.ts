@@ -95,6 +95,30 @@ test('spans say what the conventions want, and nothing of what was said', async 
   expect(spans.filter(({ name }) => name.startsWith('execute_tool'))).toHaveLength(1);
 });
 
+test('usage is what the provider billed, and the first chunk is timed in seconds', async () => {
+  const usage = {
+    prompt_tokens: 1000,
+    completion_tokens: 90,
+    total_tokens: 1090,
+    prompt_tokens_details: { cached_tokens: 600 },
+    completion_tokens_details: { reasoning_tokens: 40 },
+  };
+  fake.script({ text: 'Yes.', usage, firstDelayMs: 60 });
+  await (await ask(service, { message: 'Is it so?' })).ended;
+  const spans = await receiver.until(({ name }) => name === 'POST /api/chat/stream');
+  const { attributes } = named(spans, 'chat fake-model');
+  expect(attributes).toMatchObject({
+    'gen_ai.usage.input_tokens': 1000,
+    'gen_ai.usage.cache_read.input_tokens': 600,
+    'gen_ai.usage.output_tokens': 90,
+    'gen_ai.usage.reasoning.output_tokens': 40,
+    'paf.usage.estimated': false,
+  });
+  const seconds = Number(attributes['gen_ai.response.time_to_first_chunk']);
+  expect(seconds).toBeGreaterThan(0.05);
+  expect(seconds).toBeLessThan(15);
+});
+
 test('an abort ends every span of the run, with what was used so far', async () => {
   fake.script({ text: 'One two three four five six.', hold: hold(3) });
   const stream = await ask(service, { message: 'Count.' });

@@ -97,6 +97,8 @@ describe.skipIf(missing.length > 0)(`sign-request.sh (needs ${missing.join(', ')
     const env = { HMAC_SECRET_FILE: file, TMPDIR: folder };
     expect(await statusOf(service, ['POST', '/api/chat', '{"message": "Hi"}'], { env })).toBe('200');
     expect(readdirSync(folder)).toEqual(['secret']);
+    const home = { HMAC_SECRET_FILE: '~/secret', HOME: folder };
+    expect(await statusOf(service, ['GET', '/api/chat/models'], { env: home })).toBe('200');
   });
 
   test('gives the secret to no other program', async () => {

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify';
 import { Fault } from '../../core/errors.js';
 import type { Services } from '../../services.js';
 import { toProblem } from './errors.js';
-import { requestIdOf } from './observe-requests.js';
+import { noteRefusal, requestIdOf } from './observe-requests.js';
 
 type Answer = { status: number; detail: string };
 
@@ -35,6 +35,7 @@ export function createRefusals({ logger, metrics }: Pick<Services, 'logger' | 'm
     }
     // one whose body breaks off has reached a route, and has an id and a line of its own
     const requestId = (response && requestIdOf(response.req)) ?? note(answer.status, socket);
+    if (response) noteRefusal(response.req, answer.status);
     const { headers, body } = toAnswer(answer, requestId);
     const head = [
       `HTTP/1.1 ${answer.status} ${STATUS_CODES[answer.status]}`,

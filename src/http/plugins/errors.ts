@@ -54,9 +54,8 @@ export function sendFault(error: unknown, request: FastifyRequest, reply: Fastif
 /** Answers with a fault that was counted and logged where it occurred. */
 export function sendProblem(fault: Fault, request: FastifyRequest, reply: FastifyReply) {
   request.errorType = fault.type;
-  if (fault.retryAfterMs !== undefined || fault.status === 503) {
-    reply.header('retry-after', Math.max(1, Math.ceil((fault.retryAfterMs ?? 1000) / 1000)));
-  }
+  const retryAfter = fault.retryAfterSeconds ?? (fault.status === 503 ? 1 : undefined);
+  if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
   return reply
     .code(fault.status)
     .type('application/problem+json')

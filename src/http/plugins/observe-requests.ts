@@ -51,8 +51,9 @@ export function observeUnrouted(request: FastifyRequest, reply: FastifyReply, me
 }
 
 function observe(request: FastifyRequest, reply: FastifyReply, metrics: Metrics, probe: Probe): void {
-  const isAborted = !reply.raw.writableFinished;
-  const statusCode = isAborted && !reply.raw.headersSent ? unanswered : reply.statusCode;
+  const refusedWith = refusals.get(request.raw);
+  const isAborted = refusedWith === undefined && !reply.raw.writableFinished;
+  const statusCode = refusedWith ?? (isAborted && !reply.raw.headersSent ? unanswered : reply.statusCode);
   const labels = {
     method: knownMethods.has(request.method) ? request.method : 'other',
     route: request.routeOptions.url ?? 'unmatched',
@@ -66,7 +67,7 @@ function observe(request: FastifyRequest, reply: FastifyReply, metrics: Metrics,
       duration_ms: Math.round(reply.elapsedTime * 10) / 10,
       ...callerFields(request),
       run_id: runIdOf(request, reply),
-      error_type: request.errorType,
+      error_type: refusedWith === undefined ? request.errorType : 'invalid_request',
       ...(isAborted && { aborted: true }),
       ...(probe.skipped > 0 && { skipped: probe.skipped }),
     },
@@ -146,3 +147,10 @@ export function nameRequest(request: IncomingMessage): string {
 
 /** The name of a request for those who only have what Node.js knows of it; undefined when it reached no route. */
 export const requestIdOf = (request: IncomingMessage): string | undefined => requestIds.get(request);
+
+const refusals = new WeakMap<IncomingMessage, number>();
+
+/** To be told of a request that is answered past its own response, and with which status. */
+export function noteRefusal(request: IncomingMessage, status: number): void {
+  refusals.set(request, status);
+}

@@ -47,12 +47,18 @@ export function toErrorPayload(event: Extract<RunEvent, { type: 'run-error' }>) 
     error: event.message,
     error_type: event.errorType,
     retryable: event.retryable,
+    ...toRetryAfter(event),
     request_id: event.requestId,
     run_id: event.runId,
   };
 }
 
 /** A fault that is not the run's own, but that of who reads it or of what they asked for. */
-export function toRefusalPayload({ message, type, retryable }: Fault, requestId: string) {
-  return { error: message, error_type: type, retryable, request_id: requestId };
+export function toRefusalPayload(fault: Fault, requestId: string) {
+  const { message, type, retryable } = fault;
+  return { error: message, error_type: type, retryable, ...toRetryAfter(fault), request_id: requestId };
+}
+
+function toRetryAfter({ retryAfterSeconds }: { retryAfterSeconds?: number | undefined }) {
+  return retryAfterSeconds === undefined ? {} : { retry_after: retryAfterSeconds };
 }

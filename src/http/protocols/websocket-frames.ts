@@ -26,8 +26,6 @@ export function toErrorFrame(fault: Fault, requestId: string, named: Named): str
     type: 'error',
     ...named,
     ...toRefusalPayload(fault, requestId),
-    retry_after:
-      fault.retryAfterMs === undefined ? undefined : Math.max(1, Math.ceil(fault.retryAfterMs / 1000)),
     errors: fault.problems?.slice(0, 20),
   });
 }

@@ -1,7 +1,7 @@
 import type { App } from '../../app.js';
 import type { FieldProblem } from '../../core/errors.js';
 import { type Effort, type Message, textOf } from '../../core/message.js';
-import { type ModelRequest, runModel } from '../../pipeline/run-model.js';
+import { inputOf, type ModelRequest, runModel } from '../../pipeline/run-model.js';
 import type { Services } from '../../services.js';
 import { isBase64 } from '../check-chat-body.js';
 import { invalidRequest } from '../plugins/errors.js';
@@ -40,14 +40,13 @@ export function registerAgentRoute(app: App, services: Services): void {
     },
     async (request, reply) => {
       const asked = toModelRequest(services, request.body, request.identity.caller.tenant);
-      const { checkQuota } = services.limits;
-      const said = lastSaid(asked.messages);
-      if (checkQuota) await checkQuota(asked.tenant, said ?? '', [asked.model], untilClosed(reply));
+      const { quotas } = services.limits;
+      await quotas?.check(asked.tenant, [asked.model], () => inputOf(asked), untilClosed(reply));
       const run = services.runs.start(
         {
           owner: request.identity.caller,
           requestId: request.id,
-          message: said,
+          message: lastSaid(asked.messages),
           showThinking: true,
           onDisconnect: 'cancel',
         },

@@ -1,7 +1,11 @@
 import type { App } from '../../app.js';
+import type { Caller } from '../../core/caller.js';
+import { Fault } from '../../core/errors.js';
+import type { QuotaStanding } from '../../limits/quotas.js';
 import type { Services } from '../../services.js';
 import { fileToolNames } from '../../tools/builtin/file-tools.js';
 import { jsonResponse, problemResponses, ref } from '../schemas/common.js';
+import { untilClosed } from '../until-closed.js';
 import { toHealthPayload } from './health.js';
 
 export function registerCatalogRoutes(app: App, services: Services): void {
@@ -85,7 +89,7 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         response: { 200: jsonResponse('The status', ref('Status')), ...failure },
       },
     },
-    async (request) => ({
+    async (request, reply) => ({
       service: 'paf-core-agent',
       version: config.version,
       status: services.readiness() === undefined ? 'ready' : 'not_ready',
@@ -112,6 +116,34 @@ export function registerCatalogRoutes(app: App, services: Services): void {
         max_sessions: config.maxSessions ?? null,
       },
       active_runs: runs.activeCount,
+      ...(await quotaOf(services, request.identity.caller, untilClosed(reply))),
     }),
   );
+}
+
+/** What is left for the caller's tenant: null when it cannot be told, nothing when no quota is set. */
+async function quotaOf({ limits }: Services, { tenant }: Caller, signal: AbortSignal) {
+  if (!limits.quotas) return {};
+  try {
+    return { quota: toQuotaPayload(await limits.quotas.standing(tenant, signal)) };
+  } catch (error) {
+    if (error instanceof Fault && error.type === 'limits_unavailable') return { quota: null };
+    throw error;
+  }
+}
+
+function toQuotaPayload({ tokens, microUsd, resetsAt }: QuotaStanding) {
+  const toUsd = (amount: number) => amount / 1_000_000;
+  const resets_at = resetsAt / 1000;
+  return {
+    ...(tokens && { tokens: { ...tokens, resets_at } }),
+    ...(microUsd && {
+      cost_usd: {
+        limit: toUsd(microUsd.limit),
+        used: toUsd(microUsd.used),
+        left: toUsd(microUsd.left),
+        resets_at,
+      },
+    }),
+  };
 }

@@ -1,4 +1,4 @@
-import { Type } from 'typebox';
+import { type TInteger, type TNumber, Type } from 'typebox';
 import { breakerStates } from '../../core/breaker-state.js';
 import { memoryBackends } from '../../sessions/session-store.js';
 import { ref } from './common.js';
@@ -60,6 +60,24 @@ const ProvidersAnswer = Type.Object(
   { $id: 'Providers' },
 );
 
+const EpochSeconds = Type.Number({ description: 'Epoch seconds' });
+
+const quotaPart = (unit: TNumber | TInteger, description: string) =>
+  Type.Optional(
+    Type.Object({ limit: unit, used: unit, left: unit, resets_at: EpochSeconds }, { description }),
+  );
+
+const QuotaStatus = Type.Object(
+  {
+    tokens: quotaPart(Type.Integer(), 'Input and output of all calls to models'),
+    cost_usd: quotaPart(Type.Number(), 'US dollars'),
+  },
+  {
+    description:
+      "What the caller's tenant may spend today; `left` is without what is held for answers under way",
+  },
+);
+
 const StatusAnswer = Type.Object(
   {
     service: Type.String(),
@@ -86,11 +104,14 @@ const StatusAnswer = Type.Object(
       max_sessions: Type.Union([Type.Integer(), Type.Null()], { description: 'Of one owner' }),
     }),
     active_runs: Type.Integer(),
+    quota: Type.Optional(
+      Type.Union([QuotaStatus, Type.Null()], {
+        description: 'Absent without a daily quota, null while it cannot be told',
+      }),
+    ),
   },
   { $id: 'Status' },
 );
-
-const EpochSeconds = Type.Number({ description: 'Epoch seconds' });
 
 const HealthAnswer = Type.Object(
   {

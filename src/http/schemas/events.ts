@@ -67,6 +67,10 @@ const ChatAnswer = Type.Object(
   { $id: 'ChatAnswer' },
 );
 
+export const retryAfter = Type.Optional(
+  Type.Integer({ minimum: 1, description: 'Seconds after which a retry makes sense' }),
+);
+
 const event = (name: string, data: Record<string, TSchema>, description: string) =>
   Type.Object(
     {
@@ -144,6 +148,7 @@ const StreamEvent = Type.Union(
           error: Type.String(),
           error_type: Type.Enum(Object.keys(errorStatus)),
           retryable: Type.Boolean(),
+          retry_after: retryAfter,
           request_id: Type.String(),
           run_id: Type.String(),
           timestamp: Timestamp,

@@ -2,7 +2,7 @@ import { type Static, type TObject, type TSchema, Type } from 'typebox';
 import { errorStatus } from '../../core/errors.js';
 import { ChatBody, maxMessageBytes } from './chat.js';
 import { ref } from './common.js';
-import { completePayload, thinkingPayload } from './events.js';
+import { completePayload, retryAfter, thinkingPayload } from './events.js';
 
 const closed = { additionalProperties: false } as const;
 
@@ -86,6 +86,7 @@ const failure = {
   error: Type.String(),
   error_type: Type.Enum(Object.keys(errorStatus)),
   retryable: Type.Boolean(),
+  retry_after: retryAfter,
   request_id: Type.String(),
 };
 
@@ -144,9 +145,6 @@ const WebSocketFrame = Type.Union(
         sessionId: Type.Optional(Type.String({ description: 'The one that the request named' })),
         runId: Type.Optional(Type.String({ description: 'The one that the request named' })),
         ...failure,
-        retry_after: Type.Optional(
-          Type.Integer({ minimum: 1, description: 'Seconds after which a retry makes sense' }),
-        ),
         errors: Type.Optional(
           Type.Array(Type.Object({ path: Type.String(), message: Type.String() }), {
             description: 'Every problem of the request, at most 20',
