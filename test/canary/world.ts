@@ -67,7 +67,7 @@ export type WorldKind = 'closed' | 'open';
 
 const mcpFixture = fileURLToPath(new URL('../fixtures/mcp/quoting-server.ts', import.meta.url));
 /** What throws errors from inside a service that is told to. */
-export const hostileModule = fileURLToPath(new URL('crash.mjs', import.meta.url));
+export const hostileModule = new URL('crash.mjs', import.meta.url).href;
 
 export const modelName = (canaries: Canaries) => canaries.at('model name');
 

@@ -80,7 +80,7 @@ test.skipIf(process.platform !== 'linux').each([
     askAndNeverRead(service, { ...ask, on_disconnect: policy });
     await service.waitForOutput(/"msg":"a reader stalled and was dropped"/);
     const run = logLine(service, 'a reader stalled and was dropped')?.run_id ?? '';
-    await service.waitForOutput(new RegExp(`"run_id":"${run}","outcome"`));
+    await service.waitForOutput(new RegExp(`"run_id":"${run}"[^\\n]*"msg":"run ${outcome}"`));
     if (outcome === 'cancelled') await fake.waitForAbort();
     const record = await (await fetch(`${service.url}/api/runs/${run}`)).json();
     expect(record).toMatchObject({ status: outcome });

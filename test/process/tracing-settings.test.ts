@@ -1,6 +1,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { hold } from '../../scripts/fake-llm/server.ts';
 import { refusedUrl, useFakeLlm } from '../helpers/fake-llm.ts';
@@ -33,7 +34,7 @@ function noteModules() {
   );
   const loaded = () => readFileSync(list, 'utf8').split('\n');
   return {
-    env: { NODE_OPTIONS: `--import ${hook}` },
+    env: { NODE_OPTIONS: `--import=${pathToFileURL(hook)}` },
     // the API alone comes with the SDKs of vendors, and does nothing by itself
     telemetry: () =>
       loaded().filter((url) => /@opentelemetry\/(?!api\/)|in-the-middle|observability\/tracing/.test(url)),
